@@ -1,0 +1,1 @@
+"""The event log: one specification (port), two adapters (sqlite, kafka), and the spool before them."""

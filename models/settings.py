@@ -1,0 +1,224 @@
+"""
+The settings: one frozen object, read from the environment, overridden by flags, checked at once.
+
+The defaults are the embedded system: three SQLite files in the data folder. A wrong value raises InvalidSetting,
+which names the setting, the value and what is allowed; secrets and passwords are never shown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from models.errors import InvalidSetting
+
+_SQL = ("sqlite", "mysql+pymysql", "mariadb+pymysql")
+
+
+def _setting(default: str | None, help_text: str) -> str:
+    """A field with its help; environment name PLAYTRAIL_<FIELD>."""
+    return field(default=default, metadata={"help": help_text})  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class RawSettings:
+    """Every setting as text, with default and help: the one list behind the command line and the README."""
+
+    events: str | None = _setting(
+        None, "the event log: sqlite:///FILE or kafka://host:port,host:port [events.db in the data folder]"
+    )
+    db: str | None = _setting(
+        None,
+        "catalogue and reactions: an SQLAlchemy URL of SQLite, MySQL or MariaDB [playtrail.db in the data folder]",
+    )
+    plays: str | None = _setting(
+        None, "play aggregates: sqlite:///FILE or hbase://host:9090?prefix=x [plays.db in the data folder]"
+    )
+    data: str = _setting("data", "folder of the embedded files, the spool and the generated secret")
+    topics: str | None = _setting(None, "topics.yaml [beside the checkout, or as installed]")
+    secret: str | None = _setting(None, "HS256 secret of the tokens, 32 bytes or more [generated, embedded mode only]")
+    jwks: str | None = _setting(None, "JWKS of the tokens' issuer: a URL or a file [none]")
+    host: str = _setting("127.0.0.1", "where the gateway listens")
+    port: str = _setting("8080", "where the gateway listens; 0 takes a free port")
+    metrics: str = _setting("127.0.0.1:9108", "where `consume` serves /metrics and /health; port 0 takes a free one")
+    origins: str | None = _setting(None, "origins allowed to call from a browser, comma-separated [none]")
+    replication: str | None = _setting(None, "overrides every topic's replication factor [topics.yaml]")
+    log: str = _setting("auto", "own logs: json, console, or auto (by terminal)")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings, checked. ``events``, ``db`` and ``plays`` are complete URLs."""
+
+    events: str
+    db: str = field(repr=False)
+    plays: str
+    data: Path
+    topics: Path | None
+    secret: str | None = field(repr=False)
+    jwks: str | None
+    host: str
+    port: int
+    metrics: tuple[str, int]
+    origins: tuple[str, ...]
+    replication: int | None
+    log: str
+
+    @property
+    def embedded(self) -> bool:
+        """Whether all three servers are SQLite files here: then a secret may be generated."""
+        return all(url.startswith("sqlite:") for url in (self.events, self.db, self.plays))
+
+    def signing_secret(self) -> str | None:
+        """
+        The HS256 secret: the setting, else in embedded mode the one generated into the data folder.
+
+        Raises InvalidSetting when there is neither a secret nor a JWKS.
+        """
+        if self.secret is not None or self.jwks is not None:
+            return self.secret
+        if not self.embedded:
+            allowed = "a secret of 32 bytes or more, or PLAYTRAIL_JWKS, when a real server is used"
+            raise InvalidSetting("PLAYTRAIL_SECRET", None, allowed)
+        return _generated(self.data / "secret")
+
+
+def read(environ: Mapping[str, str] | None = None, **flags: str | None) -> Settings:
+    """
+    Settings from flags (by field name, None when not given), else the environment, else the defaults.
+
+    Raises InvalidSetting. Touches no file and no server.
+    """
+    environ = os.environ if environ is None else environ
+    raw: dict[str, str | None] = {}
+    for item in fields(RawSettings):
+        given = flags.get(item.name)
+        default: str | None = getattr(RawSettings(), item.name)
+        raw[item.name] = given if given is not None else environ.get(name_of(item.name)) or default
+    data = Path(raw["data"] or "data")
+    return Settings(
+        events=_events(raw["events"] or _file(data, "events.db")),
+        db=_db(raw["db"] or _file(data, "playtrail.db")),
+        plays=_plays(raw["plays"] or _file(data, "plays.db")),
+        data=data,
+        topics=Path(raw["topics"]) if raw["topics"] else None,
+        secret=_secret(raw["secret"]),
+        jwks=raw["jwks"] or None,
+        host=raw["host"] or "127.0.0.1",
+        port=_port("PLAYTRAIL_PORT", raw["port"] or ""),
+        metrics=_address("PLAYTRAIL_METRICS", raw["metrics"] or ""),
+        origins=tuple(_origin(o) for o in (raw["origins"] or "").split(",") if o.strip()),
+        replication=_optional(raw["replication"], _replication),
+        log=_log(raw["log"] or ""),
+    )
+
+
+def name_of(setting: str) -> str:
+    """The environment variable of a field."""
+    return "PLAYTRAIL_" + setting.upper()
+
+
+def without_password(url: str) -> str:
+    """A URL that may be shown."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
+
+
+def _file(data: Path, name: str) -> str:
+    return f"sqlite:///{data / name}"
+
+
+def _optional(value: str | None, check: Callable[[str], int]) -> int | None:
+    return None if value is None else check(value)
+
+
+def _sqlite_path(setting: str, url: str) -> str:
+    if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
+        raise InvalidSetting(setting, without_password(url), "sqlite:///FILE")
+    return url
+
+
+def _events(url: str) -> str:
+    if url.startswith("sqlite:"):
+        return _sqlite_path("PLAYTRAIL_EVENTS", url)
+    hosts = url.removeprefix("kafka://").split(",")
+    if not url.startswith("kafka://") or not all(re.fullmatch(r"[A-Za-z0-9._-]+:\d{1,5}", h) for h in hosts):
+        allowed = "sqlite:///FILE or kafka://host:port,host:port"
+        raise InvalidSetting("PLAYTRAIL_EVENTS", without_password(url), allowed)
+    return url
+
+
+def _db(url: str) -> str:
+    if url.startswith("sqlite:"):
+        return _sqlite_path("PLAYTRAIL_DB", url)
+    parts = urlsplit(url)
+    if parts.scheme not in _SQL or not parts.hostname or not parts.path.strip("/"):
+        allowed = "sqlite:///FILE, mysql+pymysql://user:password@host:port/database or mariadb+pymysql://…"
+        raise InvalidSetting("PLAYTRAIL_DB", without_password(url), allowed)
+    return url
+
+
+def _plays(url: str) -> str:
+    if url.startswith("sqlite:"):
+        return _sqlite_path("PLAYTRAIL_PLAYS", url)
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        good = parts.scheme == "hbase" and parts.hostname and (parts.port or 9090) and set(query) <= {"prefix"}
+    except ValueError:
+        good = False
+    if not good:
+        raise InvalidSetting("PLAYTRAIL_PLAYS", without_password(url), "sqlite:///FILE or hbase://host:9090?prefix=x")
+    return url
+
+
+def _secret(value: str | None) -> str | None:
+    if value is not None and len(value.encode()) < 32:
+        raise InvalidSetting("PLAYTRAIL_SECRET", f"({len(value.encode())} bytes)", "32 bytes or more")
+    return value
+
+
+def _port(setting: str, value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and int(value) < 65_536):
+        raise InvalidSetting(setting, value, "a port, 0 to 65535")
+    return int(value)
+
+
+def _address(setting: str, value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not host:
+        raise InvalidSetting(setting, value, "host:port")
+    return host, _port(setting, port)
+
+
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", value.strip()):
+        raise InvalidSetting("PLAYTRAIL_ORIGINS", value.strip(), "scheme://host[:port], comma-separated")
+    return value.strip()
+
+
+def _replication(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= 32):
+        raise InvalidSetting("PLAYTRAIL_REPLICATION", value, "a whole number, 1 to 32")
+    return int(value)
+
+
+def _log(value: str) -> str:
+    if value not in ("auto", "json", "console"):
+        raise InvalidSetting("PLAYTRAIL_LOG", value, "auto, json or console")
+    return value
+
+
+def _generated(path: Path) -> str:
+    """Read or make the secret; the first of several processes wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text()

@@ -1,0 +1,1 @@
+"""The read models' stores: one specification (port); adapters for SQL, and for plays (SQLite, HBase)."""
