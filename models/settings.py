@@ -123,6 +123,11 @@ def name_of(setting: str) -> str:
     return "PLAYTRAIL_" + setting.upper()
 
 
+def help_of(setting: str) -> str:
+    """What a field means, with its default: the text of its flag."""
+    return str(RawSettings.__dataclass_fields__[setting].metadata["help"])
+
+
 def without_password(url: str) -> str:
     """A URL that may be shown."""
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)

@@ -196,7 +196,12 @@ class Catalogue(ABC):
 
     @abstractmethod
     def load(self, films: Iterable[Film]) -> int:
-        """Insert or update films (by id, else by title and category); returns how many. Clicks are left alone."""
+        """
+        Insert or update films (by id, else by title and category); returns how many. Clicks are left alone.
+
+        Atomic by batches of a few hundred, not as a whole; the same call again is harmless. Facts replace the video's
+        row of video_data; a film without facts leaves it alone.
+        """
 
 
 class ReactionReader(ABC):

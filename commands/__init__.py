@@ -1,0 +1,1 @@
+"""The subcommands of ``playtrail``, one file for each family."""

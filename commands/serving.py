@@ -1,0 +1,133 @@
+"""up, gateway, consume: what runs until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from models import topics
+from models.flags import run_async, with_settings
+from models.settings import Settings
+from models.stores.port import SqlStores
+from playtrail import PARTS, contract_of, open_log, open_plays, open_sql, parts_of, prepare
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Load a small catalogue when there is none, and simulate a few viewers.")
+@with_settings(*PARTS, "secret", "jwks", "host", "port", "origins", "log")
+def up(config: Settings, demo: bool) -> None:
+    """Gateway and consumers in one process.
+
+    \b
+    Example:
+      playtrail up --demo --port 8080
+    """
+    run_async(lambda stop: run_up(config, demo, stop))
+
+
+@click.command()
+@with_settings(*PARTS, "secret", "jwks", "host", "port", "origins", "log")
+def gateway(config: Settings) -> None:
+    """The HTTP service alone.
+
+    \b
+    Example:
+      PLAYTRAIL_EVENTS=kafka://127.0.0.1:9092 playtrail gateway --port 8080
+    """
+    run_async(lambda stop: run_gateway(config, stop))
+
+
+@click.command()
+@click.argument("projections", nargs=-1, type=click.Choice(topics.PROJECTIONS))
+@with_settings(*PARTS, "metrics", "log")
+def consume(config: Settings, projections: tuple[str, ...]) -> None:
+    """Fold the log into read models: all PROJECTIONS, or those named.
+
+    \b
+    Example:
+      playtrail consume plays --metrics 127.0.0.1:9109
+    """
+    run_async(lambda stop: run_consumers(config, projections, stop))
+
+
+async def run_gateway(config: Settings, stop: asyncio.Event) -> int:
+    """The gateway alone, until ``stop``."""
+    from gateway.app import make_app, serve
+
+    contract = contract_of(config)
+    log = open_log(config, contract)
+    if config.events.startswith("sqlite:"):
+        await prepare(log, contract)
+    await serve(make_app(parts_of(config, contract, log)), config.host, config.port, ready=_announce, stop=stop)
+    return 0
+
+
+async def run_consumers(config: Settings, names: tuple[str, ...], stop: asyncio.Event, *, quiet: bool = False) -> int:
+    """The consumers named, until ``stop``; metrics are left to the gateway when ``quiet``."""
+    from consumers.service import serve
+
+    from consumers.member import member_slot
+
+    contract = contract_of(config)
+    log = open_log(config, contract)
+    if config.events.startswith("sqlite:"):
+        await prepare(log, contract)
+    with member_slot(config.data) as member:
+        return await serve(
+            log=log,
+            topics=contract,
+            sql=open_sql(config),
+            plays=open_plays(config),
+            projections=names or topics.PROJECTIONS,
+            member=member,
+            metrics=None if quiet else config.metrics,
+            stop=stop,
+            writer=log.writer(),
+        )
+
+
+async def run_up(config: Settings, demo: bool, stop: asyncio.Event) -> int:
+    """Gateway and consumers side by side; the demo's viewers start when the page answers."""
+    from gateway.app import make_app, serve
+
+    contract = contract_of(config)
+    log = open_log(config, contract)
+    await prepare(log, contract)
+    parts = parts_of(config, contract, log, demo=True)
+    await asyncio.to_thread(parts.sql.create)
+    await asyncio.to_thread(parts.plays.create)
+    if demo:
+        await asyncio.to_thread(_load_demo, parts.sql)
+    async with asyncio.TaskGroup() as group:
+
+        def ready(url: str) -> None:
+            _announce(url)
+            if demo:
+                group.create_task(_demo_viewers(config, url, stop))
+
+        group.create_task(run_consumers(config, (), stop, quiet=True))
+        await serve(make_app(parts), config.host, config.port, ready=ready, stop=stop)
+        stop.set()
+    return 0
+
+
+def _announce(url: str) -> None:
+    click.echo(f"Playtrail is at {url}   (Ctrl-C stops it)")
+
+
+def _load_demo(sql: SqlStores) -> None:
+    from models import films
+
+    if not sql.entries(0, 1):
+        path = Path(__file__).parent / "gateway" / "demo" / "catalogue.json"
+        sql.load(film for film in films.read(path) if isinstance(film, films.Film))
+
+
+async def _demo_viewers(config: Settings, url: str, stop: asyncio.Event) -> None:
+    from gateway.demo.viewers import drive
+
+    secret = config.signing_secret()
+    if secret is not None:
+        await drive(url, secret, stop=stop)

@@ -1,0 +1,1 @@
+"""The gateway: HTTP in, events out, read models read. It knows ``models`` only."""

@@ -1,0 +1,1 @@
+"""A small catalogue and simulated viewers, so that a fresh start shows something."""

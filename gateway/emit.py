@@ -1,0 +1,158 @@
+"""From an event to the log: reactions and plays are waited for, views are not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import structlog
+from aiohttp import web
+
+from gateway import cookies
+from gateway.envelope import ok, too_many
+from gateway.metrics import Metrics
+from gateway.positions import HEADER, joined
+from models import events
+from models.clock import Clock
+from models.errors import OutcomeUnknown, PlaytrailError
+from models.eventlog.port import EventWriter, Message
+from models.eventlog.spool import Outbox, Receipt
+
+log = structlog.get_logger()
+
+MAX_APPENDING: Final = 4_000
+"""Appends under way; past it a write is answered 429 rather than left waiting for seconds."""
+MAX_VIEWS: Final = 10_000
+VIEW_TASKS: Final = 16
+DRAIN_SECONDS: Final = 2.0
+
+
+class Stamp(NamedTuple):
+    """Identity and time of a new event."""
+
+    event_id: str
+    occurred_at: str
+    ms: int
+
+
+class Stamps:
+    """Makes stamps; one for the whole app, so that event ids ascend."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._ids = events.EventIds(clock)
+
+    def next(self) -> Stamp:
+        """A stamp with the time that is in its id."""
+        event_id, ms = self._ids.next()
+        return Stamp(event_id, f"{_second(ms // 1000)}{ms % 1000:03d}Z", ms)
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    """RFC 3339 up to the dot; kept, since formatting a date costs as much as encoding the event."""
+    return events.rfc3339(second * 1000)[:-4]
+
+
+def message_of(topic: str, event: events.Event, ms: int) -> Message:
+    """The record of an event."""
+    return Message(topic, events.key_of(event), events.encode(event), events.headers_of(event), ms)
+
+
+class Emitter:
+    """
+    Appends events that are answered only when they are durable.
+
+    An append runs to its end whatever becomes of the request: a viewer who goes away has still liked the video.
+    """
+
+    def __init__(self, outbox: Outbox, metrics: Metrics) -> None:
+        self._outbox, self._metrics = outbox, metrics
+        self._appending: set[asyncio.Task[Receipt]] = set()
+
+    async def append(self, topic: str, event: events.Event, ms: int, *, may_refuse: bool = False) -> Receipt:
+        """Returns once the event is durable; raises Unavailable, Refused, HttpError 429."""
+        if len(self._appending) >= MAX_APPENDING:
+            self._metrics.event(topic, "refused")
+            raise too_many()
+        message = message_of(topic, event, ms)
+        task = asyncio.create_task(self._append(message, may_refuse))
+        self._appending.add(task)
+        task.add_done_callback(self._appending.discard)
+        return await asyncio.shield(task)
+
+    async def _append(self, message: Message, may_refuse: bool) -> Receipt:
+        try:
+            receipt = await self._outbox.append(message, may_refuse=may_refuse)
+        except PlaytrailError:
+            self._metrics.event(message.topic, "refused")
+            raise
+        self._metrics.event(message.topic, receipt.durable)
+        return receipt
+
+    async def finish(self) -> None:
+        """Wait for the appends under way, a few seconds at most."""
+        if self._appending:
+            await asyncio.wait(self._appending, timeout=DRAIN_SECONDS)
+
+
+class ViewLog:
+    """
+    Appends views without anybody waiting: a GET promises nothing.
+
+    A full queue drops, and an append of unknown outcome is not repeated, since clicks add up: better missed than
+    doubled. Both are counted.
+    """
+
+    def __init__(self, writer: EventWriter, metrics: Metrics) -> None:
+        self._writer, self._metrics = writer, metrics
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(MAX_VIEWS)
+
+    def put(self, event: events.Event, ms: int) -> None:
+        """Take a view for appending, or drop it."""
+        try:
+            self._queue.put_nowait(message_of(events.VIEWS, event, ms))
+        except asyncio.QueueFull:
+            self._metrics.event(events.VIEWS, "dropped")
+
+    async def run(self) -> None:
+        """Append until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(VIEW_TASKS):
+                tasks.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        while True:
+            message = await self._queue.get()
+            self._metrics.event(message.topic, await self._outcome(message))
+            self._queue.task_done()
+
+    async def _outcome(self, message: Message) -> str:
+        try:
+            await self._writer.append(message)
+        except OutcomeUnknown:
+            return "unknown"
+        except PlaytrailError:
+            return "dropped"
+        except Exception:
+            log.exception("view not appended")
+            return "unknown"
+        return "log"
+
+    async def finish(self) -> None:
+        """Wait for what is queued, a few seconds at most; the rest counts as dropped."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._queue.join()
+        for _ in range(self._queue.qsize()):
+            self._metrics.event(events.VIEWS, "dropped")
+
+
+def accepted(request: web.Request, receipt: Receipt, data: Any, msg: str) -> web.Response:
+    """The answer to a durable write: 200 with its position, or 202 while it waits in the spool."""
+    if receipt.position is None:
+        return ok(data, msg, 202)
+    kept = joined(cookies.cookie(request, cookies.POSITION), receipt.position)
+    headers = {HEADER: str(receipt.position), "Set-Cookie": cookies.position_cookie(kept)}
+    return ok(data, msg, 200, headers)

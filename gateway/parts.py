@@ -1,0 +1,33 @@
+"""What the composition root hands to the gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.clock import Clock
+from models.eventlog.port import EventWriter
+from models.eventlog.spool import Outbox
+from models.settings import Settings
+from models.stores.port import PlayStores, SqlStores
+from models.topics import Topics
+
+
+@dataclass(frozen=True)
+class Parts:
+    """
+    The gateway's surroundings.
+
+    Attributes:
+        outbox: Where reactions and plays go; the app enters it, and it enters ``writer``.
+        writer: The log itself; views are appended to it without the spool behind them.
+        demo: Whether a stranger who opens the page becomes a random viewer.
+    """
+
+    settings: Settings
+    topics: Topics
+    outbox: Outbox
+    writer: EventWriter
+    sql: SqlStores
+    plays: PlayStores
+    clock: Clock
+    demo: bool = False

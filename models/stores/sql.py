@@ -1,0 +1,34 @@
+"""The SQL store: SQLite, MySQL and MariaDB, one adapter by URL, put together from its parts."""
+
+from __future__ import annotations
+
+from models.clock import Clock
+from models.stores.port import SqlStores
+from models.stores.sql_catalogue import SqlCatalogue
+from models.stores.sql_clicks import SqlClicks
+from models.stores.sql_database import Database, answers
+from models.stores.sql_deadletters import SqlDeadLetters
+from models.stores.sql_reactions import SqlReactions
+
+
+class SqlStore(SqlReactions, SqlClicks, SqlDeadLetters, SqlCatalogue, SqlStores):
+    """
+    Everything that lives in SQL, by URL.
+
+    Args:
+        url: ``sqlite:///FILE`` (``?timeout=SECONDS`` to wait for another process's lock, 5 by default),
+            ``mysql+pymysql://…`` or ``mariadb+pymysql://…``. Nothing is connected to until a method is called.
+        clock: Stamps ``updated_at`` of positions and ``created_at`` of videos; nothing that is folded uses it.
+    """
+
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self._database = Database(url, clock)
+
+    def create(self) -> None:
+        self._database.create()
+
+    def ping(self) -> None:
+        self._database.read(answers)
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,49 @@
+"""Clicks in SQL: added to content_main in the transaction that moves the position, so that none counts twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy import Connection, TextClause, text
+
+from models.stores.chunks import chunks
+from models.stores.port import Advance, DeadLetter, ViewSink
+from models.stores.sql_database import Database
+from models.stores.sql_deadletters import keep
+from models.stores.sql_positions import SqlPositions, advance
+
+_VIDEOS: Final = 200
+
+
+class SqlClicks(SqlPositions, ViewSink):
+    """ViewSink on content_main; clicks on a video that is not there are dropped, as there is nothing to show them."""
+
+    _database: Database
+
+    def apply_clicks(self, step: Advance, clicks: Mapping[int, int], dead: Sequence[DeadLetter] = ()) -> None:
+        # Sorted, so that two partitions lock the same videos in the same order.
+        counted = sorted((video, count) for video, count in clicks.items() if count)
+
+        def fold(connection: Connection) -> None:
+            advance(connection, step, self._database.clock.now_ms())
+            for piece in chunks(counted, _VIDEOS):
+                connection.execute(_add_clicks(len(piece)), _parameters(piece))
+            keep(connection, self._database.is_sqlite, dead)
+
+        self._database.write(fold)
+
+
+@lru_cache(maxsize=_VIDEOS)
+def _add_clicks(videos: int) -> TextClause:
+    """One statement for many videos: drivers send an UPDATE with a list of parameters row by row."""
+    cases = " ".join(f"WHEN :id{n} THEN :count{n}" for n in range(videos))
+    ids = ", ".join(f":id{n}" for n in range(videos))
+    # Only numbers of our own are put into the text.
+    return text(f"UPDATE content_main SET clicks = clicks + CASE id {cases} ELSE 0 END WHERE id IN ({ids})")  # noqa: S608
+
+
+def _parameters(piece: list[tuple[int, int]]) -> dict[str, int]:
+    ids = {f"id{n}": video for n, (video, _) in enumerate(piece)}
+    return ids | {f"count{n}": count for n, (_, count) in enumerate(piece)}
