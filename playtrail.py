@@ -17,7 +17,6 @@ from models.flags import LazyCommands
 
 if TYPE_CHECKING:
     from gateway.app import Parts
-
     from models.eventlog.port import EventLog
     from models.settings import Settings
     from models.stores.port import PlayStores, SqlStores
@@ -99,9 +98,8 @@ async def prepare(log: EventLog, contract: topics.Topics) -> None:
 def parts_of(config: Settings, contract: topics.Topics, log: EventLog, *, demo: bool = False) -> Parts:
     """Everything that the gateway works with."""
     from gateway.app import Parts
-    from models.eventlog.spool import Outbox
-
     from models.clock import SystemClock
+    from models.eventlog.spool import Outbox
 
     clock, writer = SystemClock(), log.writer()
     outbox = Outbox(writer, config.data / "spool.db", clock=clock)

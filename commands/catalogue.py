@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from models import films
+from models.films import read
 from models.flags import with_settings
 from models.settings import Settings
+from models.stores.port import Film
 from playtrail import open_sql
 
 
@@ -39,10 +40,10 @@ def catalogue_load(config: Settings, file: Path) -> None:
     """
     bad = 0
 
-    def good() -> Iterator[films.Film]:
+    def good() -> Iterator[Film]:
         nonlocal bad
-        for row in films.read(file):
-            if isinstance(row, films.Film):
+        for row in read(file):
+            if isinstance(row, Film):
                 yield row
             else:
                 bad += 1

@@ -10,7 +10,7 @@ import click
 from models import topics
 from models.flags import run_async, with_settings
 from models.settings import Settings
-from models.stores.port import SqlStores
+from models.stores.port import Film, SqlStores
 from playtrail import PARTS, contract_of, open_log, open_plays, open_sql, parts_of, prepare
 
 
@@ -66,9 +66,8 @@ async def run_gateway(config: Settings, stop: asyncio.Event) -> int:
 
 async def run_consumers(config: Settings, names: tuple[str, ...], stop: asyncio.Event, *, quiet: bool = False) -> int:
     """The consumers named, until ``stop``; metrics are left to the gateway when ``quiet``."""
-    from consumers.service import serve
-
     from consumers.member import member_slot
+    from consumers.service import serve
 
     contract = contract_of(config)
     log = open_log(config, contract)
@@ -118,11 +117,11 @@ def _announce(url: str) -> None:
 
 
 def _load_demo(sql: SqlStores) -> None:
-    from models import films
+    from models.films import read
 
     if not sql.entries(0, 1):
-        path = Path(__file__).parent / "gateway" / "demo" / "catalogue.json"
-        sql.load(film for film in films.read(path) if isinstance(film, films.Film))
+        path = Path(__file__).parents[1] / "gateway" / "demo" / "catalogue.json"
+        sql.load(film for film in read(path) if isinstance(film, Film))
 
 
 async def _demo_viewers(config: Settings, url: str, stop: asyncio.Event) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import click
-from gateway.auth import issue
 
+from gateway.auth import issue
 from models.clock import SystemClock
 from models.errors import InvalidSetting, Refused
 from models.flags import run_async, with_settings

@@ -175,7 +175,7 @@ class Partition:
         checkpoint = await self._in(projection.open, self.number, identity, bounds[self.number][0])
         await check_log(reader, projection.name, projection.topic, self.number, checkpoint)
         self._moved(checkpoint.next_offset)
-        self._log.info("opened", position=checkpoint.next_offset, epoch=checkpoint.epoch)
+        self._log.debug("opened", position=checkpoint.next_offset, epoch=checkpoint.epoch)
         self.seek_to = checkpoint.next_offset
         self._enter("ready")
 

@@ -153,11 +153,15 @@ _reactions: msgspec.json.Decoder[AnyReaction] = msgspec.json.Decoder(AnyReaction
 _plays: msgspec.json.Decoder[AnyPlay] = msgspec.json.Decoder(AnyPlay)
 
 
+# Beside what does not fit: a record without a value, and JSON nested thousands deep.
+_UNREADABLE = (ValueError, TypeError, RecursionError)
+
+
 def decode_view(value: bytes) -> AnyView:
     """The event in a record of behavior.views; raises PoisonRecord."""
     try:
         return _views.decode(value)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise _poison(value, error) from error
 
 
@@ -165,7 +169,7 @@ def decode_reaction(value: bytes) -> AnyReaction:
     """The event in a record of behavior.reactions; raises PoisonRecord."""
     try:
         return _reactions.decode(value)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise _poison(value, error) from error
 
 
@@ -173,12 +177,12 @@ def decode_play(value: bytes) -> AnyPlay:
     """The event in a record of behavior.plays; raises PoisonRecord."""
     try:
         return _plays.decode(value)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise _poison(value, error) from error
 
 
-def _poison(value: bytes, error: ValueError) -> PoisonRecord:
-    return PoisonRecord("value", value[:80], f"an event of this topic ({error})")
+def _poison(value: bytes | None, error: Exception) -> PoisonRecord:
+    return PoisonRecord("value", value and value[:80], f"an event of this topic ({error})")
 
 
 def name_of(event: type[Event] | Event) -> str:

@@ -23,7 +23,7 @@ MINUTES: Final = "minutes"
 
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "id": ("id", "content id", "video id"),
-    "title": ("title", "name", "movie title", "film title", "标题", "片名", "名称", "电影名"),
+    "title": ("title", "name", "movie title", "film title", "primary title", "标题", "片名", "名称", "电影名"),
     "category": ("category", "类别"),
     "cover_url": ("cover url", "cover", "image", "image url", "poster", "poster url", "thumbnail", "封面"),
     "video_url": ("video url", "video"),
@@ -43,7 +43,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 }
 FACT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     **{name: (name,) for name in FACTS if name not in ("title", "category")},
-    "imdb_id": ("imdb id", "imdb", "tconst"),
+    "imdb_id": ("imdb id", "tconst"),
     "rating": ("rating", "imdb rating", "score", "vote average", "average rating", "评分"),
     "category": ("genre", "genres", "major genre", "类型"),
     "director": ("director", "directors", "导演"),
@@ -62,7 +62,8 @@ _TEXT_BYTES: Final = 65_535
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", "", name).casefold()
+    # A leading underscore stays: ``_id`` is the key of a database's record, not of a film.
+    return re.sub(r"(?<!^)[\s_-]+", "", name.strip()).casefold()
 
 
 _MEANINGS: Final = {
@@ -124,7 +125,8 @@ def _cells(row: Mapping[Any, Any]) -> dict[str, object]:
 
 
 def _is_empty(value: object) -> bool:
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    # ``\N`` is how database dumps write NULL.
+    return value is None or value == [] or (isinstance(value, str) and value.strip() in ("", r"\N"))
 
 
 def _facts(cells: Mapping[str, object]) -> dict[str, str]:
@@ -208,12 +210,17 @@ def _text(field: str, value: object, longest: int | None) -> str:
 
 
 def _joined(field: str, value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return ", ".join(_joined(field, part) for part in value if not isinstance(part, list))
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Refused(field, value, "text or a number")
-    if isinstance(value, float) and not math.isfinite(value):
+    parts = value if isinstance(value, list) else [value]
+    return ", ".join(_scalar(field, _name(part)) for part in parts if part is not None)
+
+
+def _name(part: object) -> object:
+    """The name of an object that has one: genres often come as ``{"id": 18, "name": "Drama"}``."""
+    return part.get("name") if isinstance(part, dict) else part
+
+
+def _scalar(field: str, value: object) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not (number or isinstance(value, str)):
         raise Refused(field, value, "text or a number")
     return str(value)

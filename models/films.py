@@ -58,13 +58,23 @@ def read(path: Path) -> Iterator[Film | BadRow]:
     Raises Refused, with the first row asked for, when the file cannot be read or has none of the formats.
     """
     try:
-        # Bytes that are no UTF-8 become lone surrogates, which spoil only the row that they stand in.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with _open(path) as file:
             for row in _rows(path, file):
                 yield _film(row)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        raise Refused("file", str(path), f"a readable file ({reason})") from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        # Bytes that are no UTF-8 become lone surrogates, which spoil only the row that they stand in.
+        return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+    except ValueError as error:  # a NUL in the path
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, reason: str | None) -> Refused:
+    return Refused("file", str(path), f"a readable file ({reason})")
 
 
 def _film(row: _Row) -> Film | BadRow:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from models.errors import InvalidSetting
 
+_LEAST_SECRET = 32
 _SQL = ("sqlite", "mysql+pymysql", "mariadb+pymysql")
 
 
@@ -61,7 +62,7 @@ class Settings:
     data: Path
     topics: Path | None
     secret: str | None = field(repr=False)
-    jwks: str | None
+    jwks: str | None = field(repr=False)
     host: str
     port: int
     metrics: tuple[str, int]
@@ -109,7 +110,7 @@ def read(environ: Mapping[str, str] | None = None, **flags: str | None) -> Setti
         topics=Path(raw["topics"]) if raw["topics"] else None,
         secret=_secret(raw["secret"]),
         jwks=raw["jwks"] or None,
-        host=raw["host"] or "127.0.0.1",
+        host=_host("PLAYTRAIL_HOST", raw["host"] or ""),
         port=_port("PLAYTRAIL_PORT", raw["port"] or ""),
         metrics=_address("PLAYTRAIL_METRICS", raw["metrics"] or ""),
         origins=tuple(_origin(o) for o in (raw["origins"] or "").split(",") if o.strip()),
@@ -130,7 +131,9 @@ def help_of(setting: str) -> str:
 
 def without_password(url: str) -> str:
     """A URL that may be shown."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
+    # Up to the last @, since a password that was not escaped may hold any character.
+    url = re.sub(r"(?s)^((?:[^:/]*://)?+[^:/@]*):.*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&](?:password|passwd|pwd)=)[^&]*", r"\1***", url)
 
 
 def _file(data: Path, name: str) -> str:
@@ -150,8 +153,8 @@ def _sqlite_path(setting: str, url: str) -> str:
 def _events(url: str) -> str:
     if url.startswith("sqlite:"):
         return _sqlite_path("PLAYTRAIL_EVENTS", url)
-    hosts = url.removeprefix("kafka://").split(",")
-    if not url.startswith("kafka://") or not all(re.fullmatch(r"[A-Za-z0-9._-]+:\d{1,5}", h) for h in hosts):
+    hosts = [re.fullmatch(r"[A-Za-z0-9._-]+:([0-9]{1,5})", h) for h in url.removeprefix("kafka://").split(",")]
+    if not url.startswith("kafka://") or not all(h and int(h[1]) < 65_536 for h in hosts):
         allowed = "sqlite:///FILE or kafka://host:port,host:port"
         raise InvalidSetting("PLAYTRAIL_EVENTS", without_password(url), allowed)
     return url
@@ -160,8 +163,12 @@ def _events(url: str) -> str:
 def _db(url: str) -> str:
     if url.startswith("sqlite:"):
         return _sqlite_path("PLAYTRAIL_DB", url)
-    parts = urlsplit(url)
-    if parts.scheme not in _SQL or not parts.hostname or not parts.path.strip("/"):
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in _SQL and parts.hostname and parts.path.strip("/") and (parts.port or 3306)
+    except ValueError:  # a port or an IPv6 address that is none
+        good = False
+    if not good:
         allowed = "sqlite:///FILE, mysql+pymysql://user:password@host:port/database or mariadb+pymysql://…"
         raise InvalidSetting("PLAYTRAIL_DB", without_password(url), allowed)
     return url
@@ -172,8 +179,10 @@ def _plays(url: str) -> str:
         return _sqlite_path("PLAYTRAIL_PLAYS", url)
     try:
         parts = urlsplit(url)
-        query = parse_qs(parts.query, strict_parsing=bool(parts.query))
-        good = parts.scheme == "hbase" and parts.hostname and (parts.port or 9090) and set(query) <= {"prefix"}
+        query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        prefix = query.pop("prefix", ["x"])
+        named = re.fullmatch(r"hbase://[^/?#@]+/?(\?.*)?", url) and parts.hostname and (parts.port or 9090)
+        good = named and not query and len(prefix) == 1 and re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_.-]*", prefix[0])
     except ValueError:
         good = False
     if not good:
@@ -182,32 +191,50 @@ def _plays(url: str) -> str:
 
 
 def _secret(value: str | None) -> str | None:
-    if value is not None and len(value.encode()) < 32:
-        raise InvalidSetting("PLAYTRAIL_SECRET", f"({len(value.encode())} bytes)", "32 bytes or more")
+    # Bytes of the environment that are no UTF-8 arrive as surrogates.
+    size = 0 if value is None else len(value.encode(errors="surrogateescape"))
+    if value is not None and size < _LEAST_SECRET:
+        raise InvalidSetting("PLAYTRAIL_SECRET", f"({size} bytes)", f"{_LEAST_SECRET} bytes or more")
     return value
 
 
 def _port(setting: str, value: str) -> int:
-    if not (value.isascii() and value.isdecimal() and int(value) < 65_536):
+    if not _is_port(value):
         raise InvalidSetting(setting, value, "a port, 0 to 65535")
     return int(value)
 
 
+def _host(setting: str, value: str) -> str:
+    if not _is_host(value):
+        raise InvalidSetting(setting, value, "an address or a host name")
+    return value
+
+
 def _address(setting: str, value: str) -> tuple[str, int]:
-    host, _, port = value.rpartition(":")
-    if not host:
-        raise InvalidSetting(setting, value, "host:port")
-    return host, _port(setting, port)
+    found = re.fullmatch(r"([^:\[\]]+|\[[^\[\]]+\]):([^:]*)", value)
+    host, port = (found[1].strip("[]"), found[2]) if found else ("", "")
+    if not (_is_host(host) and _is_port(port)):
+        raise InvalidSetting(setting, value, "host:port, the port 0 to 65535 and an IPv6 address in brackets")
+    return host, int(port)
+
+
+def _is_port(value: str) -> bool:
+    return re.fullmatch("[0-9]{1,5}", value) is not None and int(value) < 65_536
+
+
+def _is_host(value: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?", value) is not None
 
 
 def _origin(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", value.strip()):
-        raise InvalidSetting("PLAYTRAIL_ORIGINS", value.strip(), "scheme://host[:port], comma-separated")
-    return value.strip()
+    if not re.fullmatch(r"(?i)https?://[a-z0-9.-]+(:[0-9]{1,5})?", value.strip()):
+        allowed = "scheme://host[:port] without a path, comma-separated"
+        raise InvalidSetting("PLAYTRAIL_ORIGINS", without_password(value.strip()), allowed)
+    return value.strip().lower()  # as browsers send it
 
 
 def _replication(value: str) -> int:
-    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= 32):
+    if not re.fullmatch("[0-9]{1,2}", value) or not 1 <= int(value) <= 32:
         raise InvalidSetting("PLAYTRAIL_REPLICATION", value, "a whole number, 1 to 32")
     return int(value)
 
@@ -219,11 +246,26 @@ def _log(value: str) -> str:
 
 
 def _generated(path: Path) -> str:
-    """Read or make the secret; the first of several processes wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """
+    Read or make the secret; the first of several processes wins.
+
+    The lock is held from the look into the file to the end of the writing, so nobody reads half a secret, and one
+    whose writer was killed is written anew.
+    """
+    import fcntl  # here, since everything else in this module works without it
+
     try:
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
-    return path.read_text()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            secret = file.read()
+            if len(secret) < _LEAST_SECRET:
+                secret = secrets.token_urlsafe(48)
+                file.seek(0)
+                file.write(secret)
+                file.flush()
+                os.fsync(file.fileno())
+    except (OSError, UnicodeDecodeError) as error:
+        allowed = f"a folder that can be written, for the generated secret ({error})"
+        raise InvalidSetting("PLAYTRAIL_DATA", str(path.parent), allowed) from error
+    return secret

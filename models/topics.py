@@ -5,6 +5,7 @@ A wrong file raises InvalidTopics with the line, the key and what is allowed.
 
 from __future__ import annotations
 
+import re
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,10 @@ def load(path: Path | None = None, replication: int | None = None) -> Topics:
     topics = {name: _topic(found, name, node) for name, node in _entries(found, root)}
     for missing in sorted({*BY_TOPIC, DEAD} - set(topics)):
         raise InvalidTopics("topics", sorted(topics), f"{missing} among them", f"{found}")
+    for projection in PROJECTIONS:
+        read = [name for name, topic in topics.items() if projection in topic.projections]
+        if len(read) != 1:
+            raise InvalidTopics("topics", read, f"one topic with the projection {projection}", f"{found}")
     if replication is not None:
         topics = {n: msgspec.structs.replace(t, replication=replication) for n, t in topics.items()}
     return Topics(found, topics)
@@ -102,13 +107,25 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
         raise InvalidTopics("YAML", error.problem, "well-formed YAML", f"{path} line {line}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InvalidTopics("YAML", error.reason, "well-formed YAML", f"{path} line {line}") from error
+    except RecursionError as error:
+        raise InvalidTopics("YAML", "nested too deeply", "well-formed YAML", f"{path} line 1") from error
 
 
 def _pairs(path: Path, node: yaml.Node | None, key: str) -> list[tuple[str, yaml.Node, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
         line = node.start_mark.line + 1 if node else 1
-        raise InvalidTopics(key, getattr(node, "value", None), "a mapping", f"{path} line {line}")
-    return [(str(k.value), k, v) for k, v in node.value]
+        found = "a list" if isinstance(node, yaml.SequenceNode) else getattr(node, "value", None)
+        raise InvalidTopics(key, found, "a mapping", f"{path} line {line}")
+    pairs = [(str(k.value), k, v) for k, v in node.value]
+    seen: set[str] = set()
+    for name, k, _ in pairs:
+        if name in seen:
+            raise InvalidTopics(key, name, "each key once", f"{path} line {k.start_mark.line + 1}")
+        seen.add(name)
+    return pairs
 
 
 def _entries(path: Path, root: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
@@ -117,31 +134,38 @@ def _entries(path: Path, root: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
         if name != "topics":
             raise InvalidTopics("key", name, "topics", f"{path} line {key.start_mark.line + 1}")
         for topic, topic_key, topic_node in _pairs(path, node, "topics"):
-            if topic in entries:
+            if not re.fullmatch("[A-Za-z0-9._-]{1,249}", topic):
                 where = f"{path} line {topic_key.start_mark.line + 1}"
-                raise InvalidTopics("topics", topic, "each topic once", where)
+                raise InvalidTopics("topics", topic, "letters, digits, dot, hyphen and underscore, 249 at most", where)
             entries[topic] = topic_node
     return list(entries.items())
 
 
 def _topic(path: Path, name: str, node: yaml.Node) -> Topic:
     lines = {key: k.start_mark.line + 1 for key, k, _ in _pairs(path, node, name)}
-    raw = {str(key): value for key, value in _mapping(node).items()}
+    raw = _mapping(path, name, node)
     allowed = [f for f in Topic.__struct_fields__ if f != "name"]
     top = node.start_mark.line + 1
     for key in raw:
         if key not in allowed:
-            raise InvalidTopics(f"topics.{name}", key, ", ".join(allowed), f"{path} line {lines[key]}")
+            raise InvalidTopics(f"topics.{name}", key, ", ".join(allowed), f"{path} line {lines.get(key, top)}")
     for key in allowed:
         if key not in raw:
             raise InvalidTopics(f"topics.{name}.{key}", None, "a value", f"{path} line {top}")
-        _field(path, name, key, raw[key], lines[key])
+        _field(path, name, key, raw[key], lines.get(key, top))
     return msgspec.convert({**raw, "name": name}, Topic)
 
 
-def _mapping(node: yaml.Node) -> dict[Any, Any]:
+def _mapping(path: Path, topic: str, node: yaml.Node) -> dict[str, Any]:
     assert isinstance(node, yaml.MappingNode)  # noqa: S101 -- _pairs has refused anything else
-    return yaml.SafeLoader("").construct_mapping(node, deep=True)
+    try:
+        return {str(k): v for k, v in yaml.SafeLoader("").construct_mapping(node, deep=True).items()}
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark or node.start_mark).line + 1
+        raise InvalidTopics(f"topics.{topic}", error.problem, "plain values", f"{path} line {line}") from error
+    except ValueError as error:  # what looks like a date, and is none
+        where = f"{path} line {node.start_mark.line + 1}"
+        raise InvalidTopics(f"topics.{topic}", str(error), "plain values", where) from error
 
 
 def _field(path: Path, topic: str, key: str, value: object, line: int) -> None:
@@ -156,6 +180,14 @@ def _field(path: Path, topic: str, key: str, value: object, line: int) -> None:
         _known(field, value, [name_of(c) for c in BY_TOPIC.get(topic, ())], where)
     if key == "projections":
         _known(field, value, list(PROJECTIONS), where)
+    if key == "personal":
+        _known(field, value, _fields_of(topic), where)
+
+
+def _fields_of(topic: str) -> list[str]:
+    """The fields of a topic's events; of a topic without any, those of all events."""
+    classes = BY_TOPIC.get(topic) or [c for group in BY_TOPIC.values() for c in group]
+    return sorted({field for c in classes for field in c.__struct_fields__})
 
 
 def _known(field: str, values: Any, allowed: list[str], where: str) -> None:

@@ -106,3 +106,18 @@ async def ready(http: aiohttp.ClientSession, url: str) -> None:
             return False
 
     await eventually(check, f"{url}/health/ready")
+
+
+async def folding(http: aiohttp.ClientSession, url: str) -> None:
+    """Wait until a consumer's /health says that every projection runs all its partitions."""
+
+    async def check() -> bool:
+        try:
+            async with http.get(url + "/health") as answer:
+                report = (await answer.json())["projections"]
+        except aiohttp.ClientConnectionError:
+            return False
+        states = [[p["state"] for p in r["partitions"].values()] for r in report.values()]
+        return all(of_one and set(of_one) == {"running"} for of_one in states)
+
+    await eventually(check, f"{url}/health")

@@ -29,7 +29,7 @@ def run(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
     return CliRunner().invoke(cli, arguments, env=dict(env or {}))
 
 
-@pytest.mark.parametrize("path", commands(cli), ids=" ".join)
+@pytest.mark.parametrize("path", list(commands(cli)), ids=" ".join)
 def test_each_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
     result = run(*path, "--help")
     assert result.exit_code == 0

@@ -163,7 +163,7 @@ class _Viewer:
         session, began = str(uuid.UUID(int=self._chance.getrandbits(128), version=4)), clock()
         wanted = duration if self._chance.random() < 0.3 else self._chance.uniform(0.02, 0.7) * duration
         # Films are long: most viewers leave within ten minutes, so that every chart has something to say.
-        wanted = min(wanted, self._chance.uniform(60, 900))
+        wanted = min(wanted, self._chance.uniform(40, 600))
         seq, watched = 0, 0.0
         if await self._beat(video, "start", session, seq, 0) is None:
             return

@@ -32,6 +32,8 @@ REQUEST_MS: Final = 10_000
 CALL_SECONDS: Final = 15.0
 """Limit of one call of a reader or an administrator."""
 
+METADATA_SECONDS: Final = 0.1
+
 REFUSING: Final = (
     InvalidConfigurationError,
     InvalidPartitionsError,
@@ -67,8 +69,9 @@ def translated() -> Iterator[None]:
 
 
 def describe(error: BaseException) -> str:
-    """One line: the class of the error, and what it says."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    """One line: the class of the error, which aiokafka's own texts mostly begin with, and what it says."""
+    name, text = type(error).__name__, " ".join(str(error).split())
+    return text if name in text else f"{name}: {text}"
 
 
 def _places(error: Any) -> str:
@@ -115,6 +118,33 @@ def raise_for(code: int, text: str | None, field: str, value: object) -> None:
         raise unknown_topic(str(value))
     if code:
         raise error(text or "")
+
+
+def calm(client: Any) -> None:
+    """
+    Let aiokafka ask for metadata ten times a second at most.
+
+    While a partition has no leader its sender asks again as soon as it is answered, some 3,000 times a second, which
+    costs a third of a processor, and as much of the broker's. A question too early is answered by waiting.
+    """
+    loop, ask, asked = asyncio.get_running_loop(), client.force_metadata_update, -METADATA_SECONDS
+
+    def force_metadata_update() -> Any:
+        nonlocal asked
+        left = asked + METADATA_SECONDS - loop.time()
+        if left <= 0:
+            asked = loop.time()
+            return ask()
+        waiting = loop.create_future()
+        loop.call_later(left, _resolve, waiting)
+        return waiting
+
+    client.force_metadata_update = force_metadata_update
+
+
+def _resolve(future: asyncio.Future[bool]) -> None:
+    if not future.done():
+        future.set_result(False)
 
 
 async def within(seconds: float, *endings: Callable[[], Awaitable[object]]) -> bool:

@@ -78,7 +78,7 @@ class KafkaSubscription(Subscription):
 
     def seek(self, partition: int, offset: int) -> None:
         place = TopicPartition(self._topic, partition)
-        if partition in self._held and place in self._consumer.assignment():
+        if self._places([partition]):
             self._positions[partition] = offset
             self._heard = time.time()
             self._consumer.seek(place, offset)
@@ -98,6 +98,8 @@ class KafkaSubscription(Subscription):
 
     async def commit(self, positions: Mapping[int, int]) -> None:
         offsets = {TopicPartition(self._topic, p): offset for p, offset in positions.items()}
+        if self._consumer is None:  # between two consumers, while the log is away
+            return
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 await self._consumer.commit(offsets)
@@ -105,7 +107,7 @@ class KafkaSubscription(Subscription):
             log.warning("positions of %s were not copied to the group: %s", self._group, describe(error))
 
     def _places(self, partitions: Collection[int]) -> list[TopicPartition]:
-        assigned = self._consumer.assignment()
+        assigned = self._consumer.assignment() if self._consumer is not None else ()
         places = [TopicPartition(self._topic, p) for p in partitions if p in self._held]
         return [place for place in places if place in assigned]
 

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.errors import OutcomeUnknown, PlaytrailError, Refused, Unavailable
-from models.eventlog.kafka_client import describe, topic_of, topics_of, translated, within
+from models.eventlog.kafka_client import calm, describe, topic_of, topics_of, translated, within
 from models.eventlog.limits import BATCH_OVERHEAD, DEFAULT_MAX_BYTES, check_size, max_bytes
 from models.eventlog.port import EventWriter, Message, Position, partition_for
 from models.topics import Topics
@@ -188,6 +188,7 @@ class KafkaWriter(EventWriter):
             compression_type="lz4",
             request_timeout_ms=REQUEST_MS,
         )
+        calm(producer.client)
         # From here on it bounds only the wait for room in a full batch, which is part of a caller's time.
         producer._request_timeout_ms = round(self._timeout * 1000)
         return producer

@@ -123,7 +123,11 @@ class EventWriter(ABC):
 
 
 OnAssigned: TypeAlias = Callable[[Collection[int]], Awaitable[None]]
-"""Called with partitions that this member has just got; nothing of them is read before ``seek``."""
+"""
+Called with partitions that this member has just got; nothing of them is read before ``seek``.
+
+Both are called by ``poll``, never beside it; what they raise comes out of it, and OnAssigned is then called again.
+"""
 OnRevoked: TypeAlias = Callable[[Collection[int]], Awaitable[None]]
 """Called with partitions that this member is about to lose; what it has not made durable will be read by another."""
 
@@ -134,6 +138,9 @@ class Subscription(ABC):
 
     Members of a group divide the partitions among them; which member has which may change at any ``poll``. The group's
     committed positions are a copy for tools: a member reads where it *seeks*, never where the group was.
+
+    Entering raises Unavailable, or Refused when there is no such topic. Leaving ends within ten seconds and calls no
+    callback.
     """
 
     @abstractmethod
@@ -153,6 +160,7 @@ class Subscription(ABC):
         Raises:
             Unavailable: The log is away; positions are unchanged.
             LogMismatch: A position is outside of what the log still has.
+            Fenced: Another process joined under this member's name.
         """
 
     @abstractmethod

@@ -47,6 +47,9 @@ CREATE TABLE member (
 CREATE TABLE lease (
     topic_id INTEGER NOT NULL, consumer_group TEXT NOT NULL, partition INTEGER NOT NULL, member TEXT NOT NULL,
     PRIMARY KEY (topic_id, consumer_group, partition)) WITHOUT ROWID;
+-- For people with a SQL shell: the log without the numbers of our own.
+CREATE VIEW records AS SELECT topic.name AS topic, partition, offset AS record_offset, timestamp,
+    CAST(key AS TEXT) AS key, value FROM record JOIN topic ON topic.id = record.topic_id;
 """
 
 

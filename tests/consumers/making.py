@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from models import events
-from models.eventlog.port import Headers
+from models.errors import PoisonRecord
+from models.eventlog.port import EventWriter, Headers, Message
 
 HOUR = 3_600_000
 BEGIN = 1_700_000_000_000
@@ -52,21 +54,24 @@ def plays_log(seed: int, size: int) -> list[MadeRecord]:
     """
     Heartbeats with repeats, steps back in time and in play_time, and idle times long enough that sessions expire.
 
-    Offsets have gaps, some records are no events.
+    Offsets have gaps, some records are no events. Every other seed has few sessions, repeats and long idle times.
     """
     rng = random.Random(seed)
-    videos, sessions = rng.randint(1, 25), rng.randint(1, 12)
+    many = rng.randint(1, 12)
+    idle: tuple[int, ...] = (0, 1_000, 30_000, HOUR, HOUR * 8, HOUR * 31)
+    if seed % 2:
+        many, idle = rng.choice((1, 2, 2, 3, 6)), (0, 1_000, HOUR * 7, rng.choice((HOUR * 7, HOUR * 13, HOUR * 31)))
+    videos = rng.randint(1, 2 * many)
     log: list[MadeRecord] = []
     offset, now = rng.randint(0, 5), BEGIN
     for _ in range(size):
-        now += rng.choice((0, 1_000, 30_000, HOUR, HOUR * 8, HOUR * 31))
-        session = rng.randint(1, sessions)
-        video = session % videos + 1
-        late = rng.choice((0, 0, 0, HOUR * 7))
+        now += rng.choice(idle)
+        session = rng.randint(1, many)
         if rng.random() < 0.03:
             log.append(MadeRecord(events.PLAYS, 0, offset, now, b"no event"))
         else:
-            log.append(ping(offset, now - late, session, video, rng.choice((0, 5, 10, 15, 300, 301))))
+            late = rng.choice((0, 0, 0, HOUR * 7))
+            log.append(ping(offset, now - late, session, session % videos + 1, rng.choice((0, 5, 10, 300))))
         offset += rng.choice((1, 1, 1, 2))
     return log
 
@@ -86,7 +91,7 @@ def plain_fold(log: Sequence[MadeRecord]) -> Truth:
     for record in log:
         try:
             event = events.decode_play(record.value)
-        except events.PoisonRecord:
+        except PoisonRecord:
             continue
         watermark = max(watermark, record.timestamp)
         bucket = watermark // (6 * HOUR)
@@ -106,3 +111,26 @@ def best(rows: dict[int, tuple[int, int]], column: int, size: int = 16) -> tuple
     """The top list by a column of the rows."""
     ranked = sorted((-values[column], video_id) for video_id, values in rows.items())
     return tuple((video_id, -value) for value, video_id in ranked[:size])
+
+
+_ids = events.EventIds()
+
+
+def message(kind: type[events.Event], user: int | None = 1, **fields: object) -> Message:
+    """A new event, as the gateway appends it."""
+    event_id_, ms = _ids.next()
+    common = {"event_id": event_id_, "occurred_at": events.rfc3339(ms), "user_id": user}
+    common |= {"url": "/test", "method": "post", "msg": "test"}
+    event = kind(**common, **fields)  # type: ignore[arg-type]
+    topic = next(name for name, kinds in events.BY_TOPIC.items() if kind in kinds)
+    return Message(topic, events.key_of(event), events.encode(event), events.headers_of(event), ms)
+
+
+def junk(topic: str, key: int) -> Message:
+    """A record that is no event."""
+    return Message(topic, b"%d" % key, b"junk", [("original", b"header")], BEGIN)
+
+
+async def append(writer: EventWriter, *messages: Message) -> None:
+    """Append in order for each key, side by side, so that they share fsyncs."""
+    await asyncio.gather(*(writer.append(made) for made in messages))

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.running import Process, command, eventually, ready
+from tests.running import Process, command, eventually, folding, ready
 
 SECRET = "an end-to-end secret of 32 bytes, or more"
 
@@ -23,17 +23,18 @@ class PipelineContract(ABC):
     async def foreign_records(self, env: Mapping[str, str], topic: str) -> list[dict[str, Any]]:
         """The values of a topic, read by a program of somebody else's; in order within a partition."""
 
-    async def test_like_watch_and_see_both(self, env: dict[str, str]) -> None:
+    async def test_like_watch_and_see_both(self, env: dict[str, str], unused_tcp_port: int) -> None:
         await command("topics", "apply", env=env)
         await command("catalogue", "load", "gateway/demo/catalogue.json", env=env)
         token = (await command("token", "7", env=env)).strip()
         async with (
             Process("gateway", "--port", "0", env=env) as gateway,
-            Process("consume", "--metrics", "127.0.0.1:0", env=env),
+            Process("consume", "--metrics", f"127.0.0.1:{unused_tcp_port}", env=env),
             aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http,
         ):
             url = await gateway.url()
             await ready(http, url)
+            await folding(http, f"http://127.0.0.1:{unused_tcp_port}")
             await self._hot(http, url)
             await self._like_and_cancel(http, url)
             await self._watch(http, url)

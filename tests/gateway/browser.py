@@ -89,16 +89,13 @@ class Page:
         return answer["result"].get("value")
 
     async def until(self, script: str, seconds: float = 20) -> Any:
-        """Wait until the expression is truthy; returns its value. An expression that fails counts as false."""
-        last: object = None
+        """Wait until the expression is truthy; returns its value (True for an element). Throwing counts as false."""
+        asked = f"(async () => {{ const v = {script}; return v instanceof Element || v; }})()"
         async with asyncio.timeout(seconds):
             while True:
-                answer = await self.command(
-                    "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
-                )
-                last = answer["result"].get("value")
-                if last and "exceptionDetails" not in answer:
-                    return last
+                answer = await self.command("Runtime.evaluate", expression=asked, awaitPromise=True, returnByValue=True)
+                if "exceptionDetails" not in answer and answer["result"].get("value"):
+                    return answer["result"]["value"]
                 await asyncio.sleep(0.05)
 
     async def picture(self, path: Path, *, whole: bool = False) -> None:

@@ -22,7 +22,7 @@ from models import settings, topics
 from models.clock import SystemClock
 from models.errors import Unavailable
 from models.eventlog.plan import carry_out
-from models.eventlog.port import EventWriter
+from models.eventlog.port import EventWriter, Record
 from models.eventlog.spool import Outbox
 from models.eventlog.sqlite import SqliteLog
 from models.stores.plays_sqlite import SqlitePlays
@@ -105,7 +105,7 @@ class Gateway:
     async def events(self, topic: str) -> list[Json]:
         """Every event of a topic, in order of event_id."""
         async with self.log.reader() as reader:
-            found = []
+            found: list[Record] = []
             for partition, (first, end) in (await reader.bounds(topic)).items():
                 if end > first:
                     found += await reader.read(topic, partition, first, 10_000)
@@ -124,28 +124,42 @@ HIDDEN = Film(id=13, title="未过审", audit_status=1)
 OFF = Film(id=14, title="下架", status=1)
 
 Start = Callable[..., Awaitable[Gateway]]
+Make = Callable[..., Awaitable[Parts]]
 
 
 @pytest.fixture
-def start(tmp_path: Path, aiohttp_client: AiohttpClient) -> Start:
-    """Starts a gateway; ``writer`` takes the place of the log's own, flags are settings."""
+def make_parts(tmp_path: Path) -> Make:
+    """The parts of a gateway on the embedded adapters; ``writer`` takes the place of the log's own."""
 
-    async def run(writer: EventWriter | None = None, demo: bool = False, films: bool = True, **flags: str) -> Gateway:
-        flags = {"data": str(tmp_path), "secret": SECRET, "origins": ORIGIN, **flags}
-        config = settings.read({}, **flags)
+    async def make(
+        writer: EventWriter | None = None, demo: bool = False, films: bool = True, **flags: str | None
+    ) -> Parts:
+        config = settings.read({}, **{"data": str(tmp_path), "secret": SECRET, "origins": ORIGIN, **flags})
         contract, clock = topics.load(), SystemClock()
         log = SqliteLog(tmp_path / "events.db", contract)
         async with log.admin() as admin:
             await carry_out(admin, contract)
         sql, plays = BreakableSql(config.db, clock), BreakablePlays(tmp_path / "plays.db")
         sql.create()
-        plays.create()
         if films:
             sql.load([*FILMS, HIDDEN, OFF])
         writer = writer or log.writer()
         outbox = Outbox(writer, tmp_path / "spool.db", clock=clock, first_wait=0.01, longest_wait=0.05)
-        parts = Parts(config, contract, outbox, writer, sql, plays, clock, demo)
-        return Gateway(await aiohttp_client(make_app(parts)), parts, log, sql, plays)
+        return Parts(config, contract, outbox, writer, sql, plays, clock, demo)
+
+    return make
+
+
+@pytest.fixture
+def start(tmp_path: Path, make_parts: Make, aiohttp_client: AiohttpClient) -> Start:
+    """Starts a gateway; arguments as of ``make_parts``."""
+
+    async def run(*args: object, **kwargs: object) -> Gateway:
+        parts = await make_parts(*args, **kwargs)
+        log = SqliteLog(tmp_path / "events.db", parts.topics)
+        assert isinstance(parts.sql, BreakableSql)
+        assert isinstance(parts.plays, BreakablePlays)
+        return Gateway(await aiohttp_client(make_app(parts)), parts, log, parts.sql, parts.plays)
 
     return run
 

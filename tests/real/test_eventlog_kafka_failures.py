@@ -15,8 +15,8 @@ from models import topics
 from models.errors import OutcomeUnknown, Unavailable
 from models.eventlog.kafka import KafkaLog
 from models.eventlog.kafka_writer import KafkaWriter
-from models.eventlog.port import EventWriter, Position, TopicState
-from tests.contract.eventlog import PARTITIONS, Member, message, until_ready
+from models.eventlog.port import EventWriter, LogReader, Position, TopicState
+from tests.contract.eventlog import PARTITIONS, Member, group_of, message, until_ready
 from tests.real.kafka import Kafka
 from tests.real.processes import free_port
 
@@ -69,6 +69,10 @@ async def append_at_last(writer: EventWriter, topic: str, key: object) -> Positi
             await asyncio.sleep(0.1)
 
 
+async def records_in(reader: LogReader, topic: str) -> int:
+    return sum(end for _, end in (await reader.bounds(topic)).values())
+
+
 async def test_nobody_there_is_unavailable_and_delays_nobody() -> None:
     log = KafkaLog(f"127.0.0.1:{free_port()}", topics.load(), TIMEOUT)
     async with log.writer() as writer:
@@ -118,13 +122,14 @@ async def test_a_frozen_broker_gets_every_record_once_it_goes_on(log: KafkaLog, 
             assert {type(result) for result in results} == {OutcomeUnknown}
         await append_at_last(writer, topic, 1)
         # aiokafka still had them: unknown is not lost.
-        while sum(end for _, end in (await reader.bounds(topic)).values()) < 102:
+        while await records_in(reader, topic) < 102:  # noqa: ASYNC110 -- the broker tells nobody
             await asyncio.sleep(0.05)
 
 
 async def test_a_full_buffer_is_unavailable_in_time(log: KafkaLog, topic: str, kafka: Kafka) -> None:
     async with log.writer() as writer:
         await until_ready(writer.ready)
+        await writer.append(message(topic, 1))
         async with frozen(kafka), asyncio.timeout(20 * TIMEOUT):
             big = b"x" * 50_000
             results = await asyncio.gather(
@@ -136,6 +141,7 @@ async def test_a_full_buffer_is_unavailable_in_time(log: KafkaLog, topic: str, k
 async def test_leaving_is_bounded_while_the_broker_is_frozen(log: KafkaLog, topic: str, kafka: Kafka) -> None:
     writer = await log.writer().__aenter__()
     await until_ready(writer.ready)
+    await writer.append(message(topic, 1))
     member = Member(log, topic)
     await member.subscription.__aenter__()
     await member.until(lambda: len(member.owned) == PARTITIONS)
@@ -184,3 +190,45 @@ async def test_a_member_reports_and_survives_a_broker_that_dies(log: KafkaLog, t
                 await member.poll()
             except Unavailable:
                 await asyncio.sleep(0.1)
+
+
+async def test_a_partition_without_a_leader_is_asked_for_now_and_then(log: KafkaLog, topic: str) -> None:
+    async with log.writer() as writer:
+        await append_at_last(writer, topic, 1)
+        client, asked = writer._producer.client, 0
+        cluster, ask = client.cluster, client._metadata_update
+
+        async def counted(*arguments: object) -> object:
+            nonlocal asked
+            asked += 1
+            return await ask(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(client, "_metadata_update", counted)
+            patch.setattr(cluster, "leader_for_partition", lambda _: -1)
+            with pytest.raises(OutcomeUnknown):
+                await writer.append(message(topic, 1))
+        assert 1 <= asked < 20 * TIMEOUT  # aiokafka alone: thousands
+        await append_at_last(writer, topic, 1)
+        assert writer.replacements == 0
+
+
+async def test_a_consumer_that_has_died_is_made_again(log: KafkaLog, topic: str) -> None:
+    member = Member(log, topic)
+    subscription = log.subscribe(group_of(topic), "a", topic, member._assigned, member._revoked)
+    member.subscription = subscription
+    async with log.writer() as writer, subscription:
+        await append_at_last(writer, topic, 1)
+        await member.until_count(1)
+        coordinator = subscription._consumer._coordinator
+
+        async def fail(*_: object) -> None:
+            raise RuntimeError("a bug of the driver")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(coordinator, "ensure_active_group", fail)
+            coordinator.request_rejoin()
+            with pytest.raises(Unavailable, match="a bug of the driver"):
+                await member.until_count(2)
+        await member.until(lambda: member.count() >= 2 and len(member.owned) == PARTITIONS)
+        assert member.revoked == set(range(PARTITIONS))
