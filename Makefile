@@ -1,12 +1,13 @@
 # make run    the page, on the embedded default          make test   every test, embedded and real servers
 # make check  ruff, mypy --strict, import contracts      make stack  real Kafka, MariaDB, HBase until Ctrl-C
-# make bench  benchmarks side by side with peers         make stack-stop  stops one left running
+# make chaos  breaks real servers, prints what was lost   make stack-stop  stops one left running
+# make simulate  10,000 seeds of the fault simulator
 PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/installed
 INSTALLED_DEV = .venv/installed-dev
 
-.PHONY: run check test stack stack-stop clean
+.PHONY: run check test stack stack-stop chaos simulate clean
 
 run: $(INSTALLED)
 	$(BIN)/playtrail up --demo
@@ -27,15 +28,22 @@ stack: $(INSTALLED_DEV)
 stack-stop: $(INSTALLED_DEV)
 	$(BIN)/python -m tests.real.servers stop
 
+chaos: $(INSTALLED_DEV)
+	$(BIN)/python -m tests.real.servers install
+	$(BIN)/python -m tests.real.chaos --rounds 10
+
+simulate: $(INSTALLED_DEV)
+	$(BIN)/python -m tests.simulator --seeds 10000
+
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 $(INSTALLED): setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(INSTALLED_DEV): setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(INSTALLED)
 
 clean:

@@ -69,11 +69,19 @@ class Runner:
         """Fold until ``stop``; then finish what is running, commit and leave the group. Raises Refused."""
         while not stop.is_set():
             try:
-                async with self._event_log.reader() as reader, self._subscribe() as subscription:
-                    self._parts = self._parts_of(reader, subscription)
-                    await self._poll_until(stop, subscription)
+                async with self._event_log.reader() as reader:
+                    await self._fold(reader, stop)
             except Unavailable as error:
                 await self._log_away(error, stop)
+
+    async def _fold(self, reader: LogReader, stop: asyncio.Event) -> None:
+        subscription = self._subscribe()
+        self._parts = self._parts_of(reader, subscription)  # first: entering may assign partitions already
+        try:
+            async with subscription:
+                await self._poll_until(stop, subscription)
+        finally:
+            await self._release(list(self.partitions))
 
     def _subscribe(self) -> Subscription:
         group = f"playtrail-{self.projection.name}"

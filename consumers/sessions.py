@@ -43,9 +43,6 @@ class Sessions:
         self._touched_now = self.touched[0]
         self._saved_bucket = 0
 
-    def __len__(self) -> int:
-        return sum(map(len, self._generations.values()))
-
     def advance(self, offset: int, timestamp: int) -> None:
         """Move the watermark to a record's timestamp in milliseconds; an earlier one changes nothing."""
         bucket = timestamp // BUCKET_MS

@@ -29,7 +29,16 @@ ErrorWord: TypeAlias = Literal[
     "unavailable",
     "internal",
 ]
-JSON: Final = "application/json; charset=utf-8"
+SECURITY: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Vary": "Origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Headers of every answer; a page has a policy of its own."""
+_HEADERS: Final = CIMultiDict(
+    {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store", **SECURITY}
+)
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -67,10 +76,10 @@ def answer_bytes(data: Any, msg: str, status: int = 200) -> bytes:
 
 def respond(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON response; nobody on the way may keep it, since it may be about one viewer."""
-    all_headers = CIMultiDict({"Content-Type": JSON, "Cache-Control": "no-store"})
+    response = web.Response(body=body, status=status, headers=_HEADERS)
     if headers:
-        all_headers.update(headers)
-    return web.Response(body=body, status=status, headers=all_headers)
+        response.headers.update(headers)
+    return response
 
 
 def ok(data: Any, msg: str, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.auth import Gate
 from gateway.envelope import (
+    SECURITY,
     ErrorAnswer,
     ErrorWord,
     HttpError,
@@ -26,12 +27,6 @@ from models.errors import Refused, Unavailable
 
 log = structlog.get_logger()
 
-SECURITY: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Vary": "Origin",
-}
-NOTHING_ELSE: Final = "default-src 'none'; frame-ancestors 'none'"
 EXPOSED: Final = "X-Position, X-Stale, Retry-After"
 PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "GET, POST",
@@ -119,8 +114,9 @@ def _preflight(gate: Gate, origin: str, handler: Handler) -> Handler:
 def _decorate(response: web.StreamResponse, origin: str | None) -> None:
     """Headers for the browser: on errors too, or a page could not read why it was refused."""
     headers = response.headers
-    headers.update(SECURITY)
-    headers.setdefault("Content-Security-Policy", NOTHING_ELSE)
+    if "Vary" not in headers:  # an answer of our envelope has them all
+        for name, value in SECURITY.items():
+            headers.setdefault(name, value)
     if origin is not None:
         headers["Access-Control-Allow-Origin"] = origin
         headers["Access-Control-Allow-Credentials"] = "true"

@@ -21,7 +21,7 @@ export function setToken(value) {
 
 let signedOut = () => {};
 
-/** `listener(msg)` is called when a pasted token was refused; it is forgotten by then, since it would be refused again. */
+/** `listener(msg)` is called when a pasted token was refused; it is forgotten by then, or it would be refused again. */
 export function onSignedOut(listener) {
   signedOut = listener;
 }
@@ -102,7 +102,7 @@ export function send(path, body) {
 }
 
 /** A list, whether it came bare or wrapped as {data} or {items}. */
-export const listOf = (data) => (Array.isArray(data) ? data : data?.data ?? data?.items ?? []);
+export const listOf = (data) => (Array.isArray(data) ? data : (data?.data ?? data?.items ?? []));
 
 /** Run `task` every `seconds`; failures back off to 15 s; a hidden page asks nothing. */
 export function every(seconds, task) {
@@ -127,7 +127,7 @@ export function every(seconds, task) {
   run();
 }
 
-/** Try until it works, less and less often; `onRefusal` hears of each failure. What the gateway calls wrong is not repeated. */
+/** Try until it works, ever less often; `onRefusal` hears of each failure. What the gateway calls wrong is not repeated. */
 export async function persist(task, onRefusal) {
   for (let wait = 1000; ; wait = Math.min(wait * 2, 15_000)) {
     try {

@@ -60,16 +60,18 @@ const lampsOf = (data) => Object.entries(data ?? {}).map(([part, state]) => [par
 
 function drawLamps() {
   const rows = health ?? [["gateway", false, t("unreachable")]];
-  get("lamps").replaceChildren(...rows.map(([name, well, why]) => {
-    const lamp = document.createElement("li");
-    lamp.dataset.state = well ? "ok" : "bad";
-    lamp.textContent = name;
-    const state = document.createElement("span");
-    state.textContent = t(well ? "ok" : "failing");
-    lamp.append(state);
-    lamp.title = `${name}: ${well ? t("ok") : why}`;
-    return lamp;
-  }));
+  get("lamps").replaceChildren(
+    ...rows.map(([name, well, why]) => {
+      const lamp = document.createElement("li");
+      lamp.dataset.state = well ? "ok" : "bad";
+      lamp.textContent = name;
+      const state = document.createElement("span");
+      state.textContent = t(well ? "ok" : "failing");
+      lamp.append(state);
+      lamp.title = `${name}: ${well ? t("ok") : why}`;
+      return lamp;
+    }),
+  );
 }
 
 async function healthNow() {

@@ -20,7 +20,7 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A chart in `list` (an ol); `format` turns a value into text. Returns draw(items), items being [{id, name, value}]. */
+/** A chart in `list` (an ol); `format` turns a value into text. Returns draw([{id, name, value}]). */
 export function barChart(list, format) {
   const rows = new Map();
   let later = 0;
@@ -53,7 +53,14 @@ export function barChart(list, format) {
     list.dataset.empty = t("noPlays");
     // Moving a node cuts its transition short, so the reading order follows once the rows have arrived.
     clearTimeout(later);
-    later = setTimeout(() => sortNodes(list, items.map((item) => rows.get(item.id)?.row)), GLIDE_MS);
+    later = setTimeout(
+      () =>
+        sortNodes(
+          list,
+          items.map((item) => rows.get(item.id)?.row),
+        ),
+      GLIDE_MS,
+    );
   };
 }
 

@@ -16,7 +16,13 @@ function el(tag, className, ...children) {
 }
 
 const anchor = (method, path) => `${method}-${path}`.replace(/[^\w]+/g, "-");
-const resolve = (thing) => (thing?.$ref ? thing.$ref.slice(2).split("/").reduce((node, key) => node?.[key], api) : thing);
+const resolve = (thing) =>
+  thing?.$ref
+    ? thing.$ref
+        .slice(2)
+        .split("/")
+        .reduce((node, key) => node?.[key], api)
+    : thing;
 
 /** [{method, path, operation}] in the document's order; parameters of the path are added to each operation's own. */
 function operations() {
@@ -24,7 +30,8 @@ function operations() {
     METHODS.filter((method) => item[method]).map((method) => {
       const parameters = [...(item.parameters ?? []), ...(item[method].parameters ?? [])].map(resolve);
       return { method, path, operation: item[method], parameters };
-    }));
+    }),
+  );
 }
 
 function byTag(all) {
@@ -38,14 +45,22 @@ function byTag(all) {
 
 function typeOf(schema) {
   const known = resolve(schema) ?? {};
-  const type = Array.isArray(known.type) ? known.type.join(" | ") : known.type ?? (known.enum ? "enum" : "any");
+  const type = Array.isArray(known.type) ? known.type.join(" | ") : (known.type ?? (known.enum ? "enum" : "any"));
   return known.enum ? `${type}: ${known.enum.join(", ")}` : type;
 }
 
 function parameterTable(parameters) {
   if (!parameters.length) return null;
   const rows = parameters.map((one) =>
-    el("tr", "", el("th", "", el("code", "", one.name), one.required ? el("span", "must", " *") : null), el("td", "", one.in), el("td", "", typeOf(one.schema)), el("td", "", one.description ?? "")));
+    el(
+      "tr",
+      "",
+      el("th", "", el("code", "", one.name), one.required ? el("span", "must", " *") : null),
+      el("td", "", one.in),
+      el("td", "", typeOf(one.schema)),
+      el("td", "", one.description ?? ""),
+    ),
+  );
   return el("div", "scroll", el("table", "", el("caption", "", t("parameters")), el("tbody", "", ...rows)));
 }
 
@@ -95,11 +110,13 @@ function pretty(text) {
 
 function trial({ method, path, parameters }) {
   if (method !== "get") return null;
-  const fields = parameters.filter((one) => one.in === "path" || one.in === "query").map((one) => {
-    const input = el("input", "");
-    input.value = one.in === "path" ? String(one.example ?? resolve(one.schema)?.examples?.[0] ?? 1) : "";
-    return { one, input };
-  });
+  const fields = parameters
+    .filter((one) => one.in === "path" || one.in === "query")
+    .map((one) => {
+      const input = el("input", "");
+      input.value = one.in === "path" ? String(one.example ?? resolve(one.schema)?.examples?.[0] ?? 1) : "";
+      return { one, input };
+    });
   const output = el("pre", "output");
   output.hidden = true;
   output.tabIndex = 0;
@@ -121,11 +138,14 @@ function who({ security = [{}] }) {
 
 function operationView(one) {
   const { method, path, operation, parameters } = one;
-  const section = el("section", "panel route",
+  const section = el(
+    "section",
+    "panel route",
     el("h3", "", el("span", `method ${method}`, method.toUpperCase()), " ", el("code", "", path), who(operation)),
     operation.summary ? el("p", "summary", operation.summary) : null,
     operation.description ? el("p", "hint", operation.description) : null,
-    parameterTable(parameters));
+    parameterTable(parameters),
+  );
   const body = content(resolve(operation.requestBody));
   if (body) section.append(el("h4", "", t("body")), body);
   section.append(el("h4", "", t("answers")), ...answers(operation.responses));
@@ -136,14 +156,20 @@ function operationView(one) {
 }
 
 function contentsView(groups) {
-  return [...groups].flatMap(([tag, all]) => [
-    tag ? el("p", "tag", tag) : null,
-    el("ul", "", ...all.map(({ method, path }) => {
-      const link = el("a", "", el("span", `method ${method}`, method.toUpperCase()), " ", path);
-      link.href = `#${anchor(method, path)}`;
-      return el("li", "", link);
-    })),
-  ]).filter(Boolean);
+  return [...groups]
+    .flatMap(([tag, all]) => [
+      tag ? el("p", "tag", tag) : null,
+      el(
+        "ul",
+        "",
+        ...all.map(({ method, path }) => {
+          const link = el("a", "", el("span", `method ${method}`, method.toUpperCase()), " ", path);
+          link.href = `#${anchor(method, path)}`;
+          return el("li", "", link);
+        }),
+      ),
+    ])
+    .filter(Boolean);
 }
 
 function render() {

@@ -85,7 +85,8 @@ const WORDS = {
     game: "Game",
     video: "Video",
     nothing: "Nothing is playing",
-    nothingHint: "Pick a video and press Watch. The player sends start, ping, stop and end, and shows where each landed.",
+    nothingHint:
+      "Pick a video and press Watch. The player sends start, ping, stop and end, and shows where each landed.",
     play: "Play",
     pause: "Pause",
     close: "Close",

@@ -1,5 +1,5 @@
-// A player that tells the log what it does: start, then ping every next_ping seconds, stop when it rests, end at the end.
-// play_time is what was really watched: cumulative, never rewound by seeking. Without a video file the clock is simulated.
+// A player that tells the log what it does: start, ping every next_ping seconds, stop when it rests, end at the end.
+// play_time is what was really watched: cumulative, unmoved by seeking. Without a video file the clock is simulated.
 
 import { call, send } from "./api.js";
 import { picture } from "./cover.js";
@@ -11,13 +11,24 @@ const TICK_MS = 250;
 const DEFAULT_PING = 10;
 const DEFAULT_LENGTH = 600;
 const get = (id) => document.querySelector(`#${id}`);
-const [root, screen, title, seek, time, watched, toggle, close, beats] =
-  ["player", "screen", "player-title", "seek", "time", "watched", "toggle", "close", "beats"].map(get);
+const [root, screen, title, seek, time, watched, toggle, close, beats] = [
+  "player",
+  "screen",
+  "player-title",
+  "seek",
+  "time",
+  "watched",
+  "toggle",
+  "close",
+  "beats",
+].map(get);
 let now = null;
 
-const uuid = () => crypto.randomUUID?.() ??
+const uuid = () =>
+  crypto.randomUUID?.() ??
   "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (c) =>
-    (Number(c) ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (Number(c) / 4)))).toString(16));
+    (Number(c) ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (Number(c) / 4)))).toString(16),
+  );
 
 function beat(type, seconds) {
   const item = document.createElement("li");
@@ -161,8 +172,19 @@ export function watch(video) {
   leave();
   const moment = performance.now();
   now = {
-    video, session: uuid(), seq: 0, played: 0, at: 0, length: video.duration || DEFAULT_LENGTH, every: DEFAULT_PING,
-    moment, told: moment, timer: 0, playing: false, ended: false, media: media(video),
+    video,
+    session: uuid(),
+    seq: 0,
+    played: 0,
+    at: 0,
+    length: video.duration || DEFAULT_LENGTH,
+    every: DEFAULT_PING,
+    moment,
+    told: moment,
+    timer: 0,
+    playing: false,
+    ended: false,
+    media: media(video),
   };
   screen.replaceChildren(now.media ?? picture(video));
   run();

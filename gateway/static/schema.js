@@ -14,22 +14,32 @@ const nameOf = (schema) => schema?.$ref?.split("/").pop() ?? schema?.title ?? ""
 function typeText(schema) {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
-  return Array.isArray(schema.type) ? schema.type.join(" | ") : schema.type ?? "";
+  return Array.isArray(schema.type) ? schema.type.join(" | ") : (schema.type ?? "");
 }
 
 function limitsText(schema) {
-  return LIMITS.filter((key) => schema[key] !== undefined).map((key) => `${key} ${JSON.stringify(schema[key])}`).join(", ");
+  return LIMITS.filter((key) => schema[key] !== undefined)
+    .map((key) => `${key} ${JSON.stringify(schema[key])}`)
+    .join(", ");
 }
 
 function line(schema, known, title) {
   const label = [typeText(known) || nameOf(schema), limitsText(known)].filter(Boolean).join("; ");
-  return [title ? el("code", "", title) : null, " ", el("span", "type", label), known.description ? el("span", "hint", ` ${known.description}`) : null];
+  return [
+    title ? el("code", "", title) : null,
+    " ",
+    el("span", "type", label),
+    known.description ? el("span", "hint", ` ${known.description}`) : null,
+  ];
 }
 
 /** The schemas below this one, as [title, schema] pairs. */
 function parts(known) {
   const required = new Set(known.required ?? []);
-  const properties = Object.entries(known.properties ?? {}).map(([name, child]) => [required.has(name) ? `${name} *` : name, child]);
+  const properties = Object.entries(known.properties ?? {}).map(([name, child]) => [
+    required.has(name) ? `${name} *` : name,
+    child,
+  ]);
   const items = known.items && known.items !== true ? [["[ ]", known.items]] : [];
   const fixed = (known.prefixItems ?? []).map((child, index) => [`[${index}]`, child]);
   const others = typeof known.additionalProperties === "object" ? [["{ }", known.additionalProperties]] : [];
@@ -43,8 +53,12 @@ export function schemaView(schema, resolve, title = "", seen = new Set()) {
   const below = schema?.$ref && seen.has(schema.$ref) ? [] : parts(known);
   if (!below.length) return el("div", "leaf", ...line(schema, known, title));
   const onTheWay = schema?.$ref ? new Set([...seen, schema.$ref]) : seen;
-  const view = el("details", "schema", el("summary", "", ...line(schema, known, title || nameOf(schema))),
-    ...below.map(([name, child]) => schemaView(child, resolve, name, onTheWay)));
+  const view = el(
+    "details",
+    "schema",
+    el("summary", "", ...line(schema, known, title || nameOf(schema))),
+    ...below.map(([name, child]) => schemaView(child, resolve, name, onTheWay)),
+  );
   view.open = seen.size === 0 && !title;
   return view;
 }

@@ -169,7 +169,11 @@ class KafkaSubscription(Subscription):
 
     def _is_dead(self) -> bool:
         """Whether one of the tasks has ended that aiokafka does not start again."""
-        return bool(self._consumer._coordinator._coordination_task.done() or self._consumer._fetcher._fetch_task.done())
+        ended = [task for task in _tasks(self._consumer) if task.done()]
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # aiokafka has logged it; else asyncio would, as never retrieved
+        return bool(ended)
 
     def _check_silence(self, found: bool) -> None:
         """aiokafka tries for ever and tells nobody; the time of the last answer is what it shows."""
@@ -212,8 +216,12 @@ class KafkaSubscription(Subscription):
         self._assignments.give_back(closing=True)
         if consumer is None or await within(CLOSE_SECONDS, consumer.stop):
             return
-        if consumer._coordinator is not None:
-            consumer._coordinator._coordination_task.cancel()
-        if consumer._fetcher is not None:
-            await within(CLOSE_SECONDS, consumer._fetcher.close)
+        for task in _tasks(consumer):
+            task.cancel()
         await within(CLOSE_SECONDS, consumer._client.close)
+
+
+def _tasks(consumer: Any) -> list[asyncio.Task[None]]:
+    """What must run for a consumer to be of use, and is not started again by aiokafka when it has ended."""
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    return [*([coordinator._coordination_task] if coordinator else []), *([fetcher._fetch_task] if fetcher else [])]

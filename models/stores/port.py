@@ -197,7 +197,10 @@ class Catalogue(ABC):
     @abstractmethod
     def load(self, films: Iterable[Film]) -> int:
         """
-        Insert or update films (by id, else by title and category); returns how many. Clicks are left alone.
+        Insert or update films; returns how many. Clicks are left alone.
+
+        A film is known by its id; without one by title and category, and of several that share both (remakes) the n-th
+        of this call is the n-th that is there.
 
         Atomic by batches of a few hundred, not as a whole; the same call again is harmless. Facts replace the video's
         row of video_data; a film without facts leaves it alone.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
@@ -21,6 +22,9 @@ _c = content_main.c
 _SHOWN: Final = ("title", "category", "cover_url", "video_url", "duration", "owner_id", "status", "audit_status")
 """What a film brings; ``clicks`` and ``created_at`` belong to the row."""
 
+_Key: TypeAlias = tuple[str, int, int]
+"""Title, category, and which of several films with both: remakes share a title."""
+
 _ENTRIES: Final = (
     select(_c.id, _c.category, _c.owner_id, _c.status, _c.audit_status)
     .where(_c.id > bindparam("after_id"))
@@ -33,7 +37,7 @@ _RANK: Final = (
     select(_c.id, _c.title).where(_c.status == 0).order_by(_c.clicks.desc(), _c.id).limit(bindparam("at_most"))
 )
 _BY_TITLE: Final = (
-    select(_c.id, _c.title, _c.category).where(_c.title.in_(bindparam("titles", expanding=True))).order_by(_c.id.desc())
+    select(_c.id, _c.title, _c.category).where(_c.title.in_(bindparam("titles", expanding=True))).order_by(_c.id)
 )
 _LAST_ID: Final = select(func.max(_c.id))
 _UPSERT: Final = sql_upsert.replace(content_main, _SHOWN)
@@ -62,15 +66,19 @@ class SqlCatalogue(Catalogue):
         return [(row.id, row.title) for row in rows]
 
     def load(self, films: Iterable[Film]) -> int:
-        count = 0
+        count, seen = 0, Counter[tuple[str, int]]()
         for piece in chunks(films, _FILMS):
-            self._load(piece)
+            self._load(piece, seen)
             count += len(piece)
         return count
 
-    def _load(self, films: list[Film]) -> None:
+    def _load(self, films: list[Film], seen: Counter[tuple[str, int]]) -> None:
         named = {film.id: film for film in films if film.id is not None}
-        titled = {(film.title, film.category): film for film in films if film.id is None}
+        titled = {}
+        for film in films:
+            if film.id is None:
+                seen[film.title, film.category] += 1
+                titled[film.title, film.category, seen[film.title, film.category]] = film
 
         def write(connection: Connection) -> None:
             # Before anything else is read: whoever adds films from here on takes the ids that this transaction will
@@ -101,13 +109,16 @@ class SqlCatalogue(Catalogue):
             connection.execute(_UPSERT.on(self._database.is_sqlite), self._rows(films))
 
 
-def _ids_by_title(connection: Connection, titled: Mapping[tuple[str, int], Film]) -> dict[tuple[str, int], int]:
-    """The ids of films that are there already; of several with one title and category, the lowest id."""
+def _ids_by_title(connection: Connection, titled: Collection[_Key]) -> dict[_Key, int]:
+    """The ids of films that are there already: of several with one title and category, the n-th by id is the n-th."""
     if not titled:
         return {}
-    titles = sorted({title for title, _ in titled})
-    rows = connection.execute(_BY_TITLE, {"titles": titles})
-    return {(row.title, row.category): row.id for row in rows if (row.title, row.category) in titled}
+    titles = sorted({title for title, _, _ in titled})
+    there, count = dict[_Key, int](), Counter[tuple[str, int]]()
+    for row in connection.execute(_BY_TITLE, {"titles": titles}):
+        count[row.title, row.category] += 1
+        there[row.title, row.category, count[row.title, row.category]] = row.id
+    return {key: there[key] for key in titled if key in there}
 
 
 def _row(video: int, film: Film, now_ms: int) -> dict[str, Any]:

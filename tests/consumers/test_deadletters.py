@@ -64,5 +64,5 @@ def test_the_letter_has_the_original_bytes_and_where_they_were() -> None:
 def test_a_session_that_is_no_uuid_is_poison(session: str) -> None:
     record = ping(0, BEGIN, 1, 1, 1)
     value = record.value.replace(b"00000000-0000-0000-0000-000000000001", session.encode())
-    with pytest.raises(PoisonRecord, match="session is .* allowed: a UUID"):
+    with pytest.raises(PoisonRecord, match=r"session is .* allowed: a UUID"):
         decode(value)

@@ -76,10 +76,15 @@ class SqlCatalogueContract(SqlSuite):
             43: ("b", 2, 0),
         }
 
-    def test_a_film_given_twice_is_one_and_the_last_counts(self, store: SqlStores) -> None:
-        films = [Film(title="a", duration=1), Film(id=8, title="b", duration=1)]
-        assert store.load([*films, Film(title="a", duration=2), Film(id=8, title="b", duration=2)]) == 4
-        assert {n: v.duration for n, v in store.videos(range(20)).items()} == {8: 2, 9: 2}
+    def test_an_id_given_twice_is_one_video_and_the_last_counts(self, store: SqlStores) -> None:
+        assert store.load([Film(id=8, title="b", duration=1), Film(id=8, title="b", duration=2)]) == 2
+        assert {n: v.duration for n, v in store.videos(range(20)).items()} == {8: 2}
+
+    def test_films_that_share_a_title_stay_apart(self, store: SqlStores) -> None:
+        remakes = [Film(title="a", duration=1), Film(title="b"), Film(title="a", duration=2)]
+        for _ in range(2):
+            assert store.load(remakes) == 3
+            assert {n: v.duration for n, v in store.videos(range(20)).items()} == {1: 1, 2: 0, 3: 2}
 
     def test_load_of_many_and_paging(self, store: SqlStores) -> None:
         films = (Film(title=f"film {n}", category=n % 3, facts={"rating": str(n)}) for n in range(1234))

@@ -204,8 +204,7 @@ def test_any_bytes_give_films_bad_rows_or_a_refusal(content: bytes, suffix: str)
     with tempfile.TemporaryDirectory() as folder:
         try:
             rows = _read(Path(folder), content, f"films{suffix}")
-        except Refused as refused:
-            assert str(refused)
+        except Refused:
             return
     for row in rows:
         assert isinstance(row, Film | BadRow)
@@ -231,4 +230,4 @@ def test_the_demo_catalogue_is_all_good() -> None:
     assert len(by_category[0]) >= 40
     assert len(by_category[1]) >= 10
     assert len({f.title for f in films if isinstance(f, Film)}) == len(films)
-    assert all(isinstance(f, Film) and 60 <= f.duration and f.cover_url == "" for f in films)
+    assert all(isinstance(f, Film) and f.duration >= 60 and f.cover_url == "" for f in films)

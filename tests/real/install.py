@@ -7,6 +7,8 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ STACK = Path(__file__).parent / "stack"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "playtrail"
 KAFKA_LIB = CACHE / "kafka" / "lib"
 HBASE_LIB = CACHE / "hbase" / "lib"
+FILMS = CACHE / "films" / "movies.json"
+"""The films of the npm package vega-datasets: real data, with what real data have in it."""
 
 # It shadows the newer servlet API beside it, and HBase's master dies with NoSuchMethodError.
 _UNWANTED = {"hbase": ("servlet-api-2.5.jar",)}
@@ -27,8 +31,11 @@ _PACKAGES = {
     "mariadbd": "mariadb-server",
     "mariadb-install-db": "mariadb-server",
     "kcat": "kcat",
+    "npm": "npm",
     "chromium": "chromium",
 }
+
+_FILMS_PACKAGE = "vega-datasets@3.2.1"
 
 
 def tool(name: str) -> str:
@@ -47,6 +54,7 @@ def install() -> None:
         _packages()
         for name in ("kafka", "hbase"):
             _jars(name)
+        _films()
 
 
 @contextmanager
@@ -113,3 +121,19 @@ def _maven(pom: Path, target: Path) -> None:
     if result.returncode:
         lines = [line for line in result.stdout.splitlines() if line.startswith("[ERROR]")]
         raise ServerError(f"Maven failed on {pom.name}: {lines[0] if lines else result.stderr[-300:]}")
+
+
+def _films() -> None:
+    if FILMS.exists():
+        return
+    print(f"films of {_FILMS_PACKAGE} by npm into {FILMS}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [tool("npm"), "pack", "--silent", f"--pack-destination={folder}", _FILMS_PACKAGE]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise ServerError(f"npm failed on {_FILMS_PACKAGE}: {result.stderr.strip().splitlines()[-1:]}")
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
+            content = package.extractfile("package/data/movies.json")
+            assert content is not None, "a file, not a folder"
+            FILMS.parent.mkdir(exist_ok=True)
+            FILMS.write_bytes(content.read())

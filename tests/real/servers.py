@@ -47,14 +47,16 @@ def run() -> None:
     """Start the servers on fresh data in .stack, create topics and tables, and stay until SIGINT or SIGTERM."""
     if running := _ours():
         raise ServerError(f"a stack is running already (pid {running[0]}); `make stack-stop` stops it")
-    install()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    # SIGTERM as Ctrl-C: both must pass through the `finally` that stops the servers.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _PIDS.write_text(json.dumps([os.getpid()]))  # at once: a second `run` must not clear the folder under this one
+    # Both must pass through the `finally` that stops the servers; a shell's background job begins with SIGINT ignored.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.default_int_handler)
     kafka, mariadb, hbase = Kafka(FOLDER / "kafka"), MariaDB(FOLDER / "mariadb"), HBase(FOLDER / "hbase")
     servers: list[Server] = [mariadb, kafka, hbase]
     with _stopped_at_the_end(servers), contextlib.suppress(KeyboardInterrupt):
+        install()
         for server in servers:
             _start(server, servers)
         mariadb.execute("CREATE DATABASE playtrail CHARACTER SET utf8mb4")
