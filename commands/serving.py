@@ -8,15 +8,19 @@ from pathlib import Path
 import click
 
 from models import topics
+from models.errors import Refused
 from models.flags import run_async, with_settings
 from models.settings import Settings
 from models.stores.port import Film, SqlStores
 from playtrail import PARTS, contract_of, open_log, open_plays, open_sql, parts_of, prepare
 
+HTTP = ("secret", "jwks", "host", "port", "origins", "rate_user", "rate_address", "spool")
+"""The settings of the gateway alone."""
+
 
 @click.command()
 @click.option("--demo", is_flag=True, help="Load a small catalogue when there is none, and simulate a few viewers.")
-@with_settings(*PARTS, "secret", "jwks", "host", "port", "origins", "log")
+@with_settings(*PARTS, *HTTP, "log")
 def up(config: Settings, demo: bool) -> None:
     """Gateway and consumers in one process.
 
@@ -28,7 +32,7 @@ def up(config: Settings, demo: bool) -> None:
 
 
 @click.command()
-@with_settings(*PARTS, "secret", "jwks", "host", "port", "origins", "log")
+@with_settings(*PARTS, *HTTP, "log")
 def gateway(config: Settings) -> None:
     """The HTTP service alone.
 
@@ -41,15 +45,27 @@ def gateway(config: Settings) -> None:
 
 @click.command()
 @click.argument("projections", nargs=-1, type=click.Choice(topics.PROJECTIONS))
+@click.option("--new-epoch", is_flag=True, help="Go on with a log that is not the one folded so far; name PROJECTIONS.")
 @with_settings(*PARTS, "metrics", "log")
-def consume(config: Settings, projections: tuple[str, ...]) -> None:
+def consume(config: Settings, projections: tuple[str, ...], new_epoch: bool) -> None:
     """Fold the log into read models: all PROJECTIONS, or those named.
+
+    A projection stops when the log is not the one that it folded: re-created, cut, or with other partitions. With
+    --new-epoch it keeps what was folded and goes on from what there is; no other consumer of it may run.
 
     \b
     Example:
       playtrail consume plays --metrics 127.0.0.1:9109
     """
-    run_async(lambda stop: run_consumers(config, projections, stop))
+    if new_epoch and not projections:
+        raise Refused("PROJECTIONS", "", "the projections that begin a new epoch, by name")
+
+    async def run(stop: asyncio.Event) -> int:
+        if new_epoch:
+            await begin_epochs(config, projections)
+        return await run_consumers(config, projections, stop)
+
+    run_async(run)
 
 
 async def run_gateway(config: Settings, stop: asyncio.Event) -> int:
@@ -85,6 +101,21 @@ async def run_consumers(config: Settings, names: tuple[str, ...], stop: asyncio.
             stop=stop,
             writer=log.writer(),
         )
+
+
+async def begin_epochs(config: Settings, names: tuple[str, ...]) -> None:
+    """A new epoch of each projection named, where its own position is kept."""
+    from consumers.epochs import new_epoch
+
+    contract = contract_of(config)
+    log, sql, plays = open_log(config, contract), open_sql(config), open_plays(config)
+    try:
+        for name in names:
+            starts = await new_epoch(log, plays if name == "plays" else sql, name, contract.of_projection(name).name)
+            click.echo(f"{name}: a new epoch begins at " + ", ".join(f"{p}@{o}" for p, o in sorted(starts.items())))
+    finally:
+        sql.close()
+        plays.close()
 
 
 async def run_up(config: Settings, demo: bool, stop: asyncio.Event) -> int:

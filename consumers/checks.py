@@ -48,4 +48,5 @@ def _event_id(record: Record) -> str:
 
 
 def _mismatch(projection: str, topic: str, partition: int, what: str) -> LogMismatch:
-    return LogMismatch(f"{projection} of {topic}/{partition} {what}; to go on: playtrail rebuild {projection}")
+    remedy = f"playtrail consume {projection} --new-epoch"
+    return LogMismatch(f"{projection} of {topic}/{partition} {what}; to go on: {remedy}")

@@ -64,7 +64,8 @@ class Plays(Projection):
             ring = parts.Ring(checkpoint.parts, [len(content) for content in contents])
             self._open[partition] = PartitionFold(self._store, partition, checkpoint, sessions, ring, top)
             return checkpoint
-        raise LogMismatch(f"sessions of plays, partition {partition}: {torn}; to go on: playtrail rebuild plays")
+        remedy = "playtrail consume plays --new-epoch"
+        raise LogMismatch(f"sessions of plays, partition {partition}: {torn}; to go on without them: {remedy}")
 
     def apply(self, partition: int, records: Sequence[Record]) -> Applied:
         fold = self._open[partition]

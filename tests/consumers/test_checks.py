@@ -48,7 +48,7 @@ async def test_a_position_outside_of_the_log_is_refused(log: SqliteLog, writer: 
     await append(writer, *(message(Detail, video_id=1) for _ in range(5)))
     async with log.reader() as reader:
         with pytest.raises(
-            LogMismatch, match="is at offset 6, but the log ends at 5; to go on: playtrail rebuild views"
+            LogMismatch, match="is at offset 6, but the log ends at 5; to go on: playtrail consume views --new-epoch"
         ):
             await check(reader, 6)
     async with Trimmed(Session(log._path)) as reader:

@@ -151,7 +151,7 @@ async def test_a_log_with_another_event_before_the_position_stops(
     async with running(log, Views(sql)) as runner:
         await until(lambda: number in runner.partitions and runner.partitions[number].state == "stopped", runner)
         assert "folded event some-other-event at offset 4, but the log has" in runner.partitions[number].reason
-        assert runner.partitions[number].reason.endswith("to go on: playtrail rebuild views")
+        assert runner.partitions[number].reason.endswith("to go on: playtrail consume views --new-epoch")
 
 
 async def test_too_many_dead_letters_stop_before_they_are_put_aside(
