@@ -1,13 +1,13 @@
 # make run    the page, on the embedded default          make test   every test, embedded and real servers
 # make check  ruff, mypy --strict, import contracts      make stack  real Kafka, MariaDB, HBase until Ctrl-C
 # make chaos  breaks real servers, prints what was lost   make stack-stop  stops one left running
-# make simulate  10,000 seeds of the fault simulator
+# make bench  likes a second, beside a bare floor        make simulate  10,000 seeds of the fault simulator
 PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/installed
 INSTALLED_DEV = .venv/installed-dev
 
-.PHONY: run check test stack stack-stop chaos simulate clean
+.PHONY: run check test stack stack-stop bench chaos simulate clean
 
 run: $(INSTALLED)
 	$(BIN)/playtrail up --demo
@@ -27,6 +27,10 @@ stack: $(INSTALLED_DEV)
 
 stack-stop: $(INSTALLED_DEV)
 	$(BIN)/python -m tests.real.servers stop
+
+bench: $(INSTALLED_DEV)
+	$(BIN)/python -m tests.real.servers install
+	$(BIN)/python -m benchmarks
 
 chaos: $(INSTALLED_DEV)
 	$(BIN)/python -m tests.real.servers install

@@ -102,7 +102,7 @@ def parts_of(config: Settings, contract: topics.Topics, log: EventLog, *, demo: 
     from models.eventlog.spool import Outbox
 
     clock, writer = SystemClock(), log.writer()
-    outbox = Outbox(writer, config.data / "spool.db", clock=clock)
+    outbox = Outbox(writer, config.data / "spool.db", clock=clock, max_bytes=config.spool << 20)
     return Parts(config, contract, outbox, writer, open_sql(config), open_plays(config), clock, demo)
 
 

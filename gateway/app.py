@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, cast
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.auth import Gate, Verifier
 from gateway.bodies import MAX_BYTES
 from gateway.catalogue import Catalogue
+from gateway.connections import reports
 from gateway.emit import Emitter, Stamps, ViewLog
 from gateway.health import Health
 from gateway.jwks import Jwks
@@ -22,6 +23,7 @@ from gateway.page import Page
 from gateway.parts import Parts as Parts
 from gateway.plays import Plays
 from gateway.positions import Positions
+from gateway.rates import Rates
 from gateway.reactions import KINDS, Reactions
 from gateway.routes import Handlers, table
 from gateway.showcase import Showcase
@@ -32,6 +34,11 @@ from models.errors import InvalidSetting, PlaytrailError
 
 FIRST_SECONDS: Final = 5.0
 REFRESH_SECONDS: Final = 1.0
+KEEPALIVE_SECONDS: Final = 75.0
+"""How long a connection may go without a whole request head: longer than proxies keep theirs, which is 60 mostly."""
+LINGERING_SECONDS: Final = 2.0
+"""How long the rest of a body that was refused is read on, so that the client sees the answer and not a reset."""
+METRICS: Final = web.AppKey("metrics", Metrics)
 
 
 def make_app(parts: Parts) -> web.Application:
@@ -43,9 +50,11 @@ def make_app(parts: Parts) -> web.Application:
     secret = parts.settings.signing_secret()
     jwks = Jwks(parts.settings.jwks) if parts.settings.jwks else None
     verifier = Verifier(secret, jwks, parts.clock)
-    gate = Gate(verifier, parts.settings.origins)
-    built = _Built(parts, gate, verifier, secret)
-    app = web.Application(middlewares=[guard(gate, built.metrics)], client_max_size=MAX_BYTES)
+    users, addresses = Rates("user", parts.settings.rate_user), Rates("address", parts.settings.rate_address)
+    gate = Gate(verifier, parts.settings.origins, users)
+    built = _Built(parts, gate, verifier, (users, addresses), secret)
+    app = web.Application(middlewares=[guard(gate, addresses, built.metrics)], client_max_size=MAX_BYTES)
+    app[METRICS] = built.metrics
     routes = table(built.handlers)
     built.handlers.description.describe(routes)
     for route in routes:
@@ -59,7 +68,9 @@ def make_app(parts: Parts) -> web.Application:
 class _Built:
     """The gateway's own parts, and their lifetimes."""
 
-    def __init__(self, parts: Parts, gate: Gate, verifier: Verifier, secret: str | None) -> None:
+    def __init__(
+        self, parts: Parts, gate: Gate, verifier: Verifier, rates: Sequence[Rates], secret: str | None
+    ) -> None:
         self._parts = parts
         self.metrics = Metrics()
         self._sql, self._plays = Workers("sql"), Workers("plays")
@@ -69,7 +80,7 @@ class _Built:
         self._view_log = ViewLog(parts.writer, self.metrics)
         self._health = Health(parts, self._catalogue, self._sql, self._plays)
         self.handlers = self._handlers(gate, secret)
-        self._gauges(verifier)
+        self._gauges(verifier, rates)
 
     def _handlers(self, gate: Gate, secret: str | None) -> Handlers:
         parts, sql, plays = self._parts, self._sql, self._plays
@@ -92,7 +103,7 @@ class _Built:
             page=Page(gate, parts.clock, secret if parts.demo else None),
         )  # fmt: skip
 
-    def _gauges(self, verifier: Verifier) -> None:
+    def _gauges(self, verifier: Verifier, rates: Sequence[Rates]) -> None:
         outbox, clock = self._parts.outbox, self._parts.clock
 
         def age() -> float:
@@ -104,6 +115,7 @@ class _Built:
         gauge("playtrail_spool_bytes", "Their bytes", lambda: outbox.status().bytes)
         gauge("playtrail_spool_oldest_seconds", "Age of the oldest of them", age)
         gauge("playtrail_tokens_remembered", "Verified tokens in memory", lambda: verifier.remembered)
+        gauge("playtrail_rates_remembered", "Users and addresses whose rate is known", lambda: sum(map(len, rates)))
         gauge("playtrail_catalogue_videos", "Videos in memory", lambda: len(self._catalogue))
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
@@ -157,7 +169,14 @@ async def serve(
 
     Raises InvalidSetting when the address cannot be listened on.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0, keepalive_timeout=75.0)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=reports(app[METRICS]),
+        shutdown_timeout=5.0,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        lingering_time=LINGERING_SECONDS,
+    )
     await runner.setup()
     try:
         try:

@@ -14,11 +14,14 @@ from msgspec import Struct
 from gateway import cookies
 from gateway.envelope import forbidden_origin, unauthorized
 from gateway.jwks import Jwks
+from gateway.rates import Rates
 from models.clock import Clock
 
 AUDIENCE: Final = "playtrail"
 LEEWAY_SECONDS: Final = 10
 MAX_REMEMBERED: Final = 65_536
+REMEMBERED_SECONDS: Final = 600.0
+"""After it a token is verified again, so that one whose key the issuer withdrew stops working."""
 _USER_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
 _jws = jwt.PyJWS()
 
@@ -52,8 +55,8 @@ class Verifier:
     Verifies tokens by a shared secret (HS256), by an issuer's key set (RS256, ES256), or by either.
 
     Which key is tried follows from the token's ``alg``, and each key verifies one algorithm only: a public key can
-    never be taken for a secret. A verified token is remembered by its whole text, since a signature costs as much
-    as the rest of a request.
+    never be taken for a secret. A verified token is remembered for a while by its whole text, since a signature costs
+    as much as the rest of a request.
     """
 
     def __init__(self, secret: str | None, jwks: Jwks | None, clock: Clock) -> None:
@@ -68,16 +71,15 @@ class Verifier:
     async def user_id(self, token: str) -> int:
         """The user; raises BadToken, or Unavailable when the key set cannot be read."""
         known = self._known.get(token)
-        if known is None:
-            claims = await self._verified(token)
-            known = _user_of(claims, self._clock.now_ms() / 1000), claims.exp + LEEWAY_SECONDS
-            if len(self._known) >= MAX_REMEMBERED:
-                del self._known[next(iter(self._known))]
-            self._known[token] = known
-        user_id, until = known
-        if self._clock.now_ms() >= until * 1000:
-            self._known.pop(token, None)
-            raise BadToken("a token that has not expired")
+        if known is not None and self._clock.now_ms() < known[1] * 1000:
+            return known[0]
+        self._known.pop(token, None)
+        claims = await self._verified(token)
+        now = self._clock.now_ms() / 1000
+        user_id = _user_of(claims, now)
+        if len(self._known) >= MAX_REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[token] = user_id, min(claims.exp + LEEWAY_SECONDS, now + REMEMBERED_SECONDS)
         return user_id
 
     async def _verified(self, token: str) -> Claims:
@@ -106,6 +108,8 @@ class Verifier:
 
 def _user_of(claims: Claims, now: float) -> int:
     """The user in claims that hold now (seconds); raises BadToken."""
+    if now >= claims.exp + LEEWAY_SECONDS:
+        raise BadToken("a token that has not expired")
     if not _USER_ID.fullmatch(claims.sub):
         raise BadToken("a token whose sub is a user id, 1 to 9999999999")
     audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud
@@ -118,10 +122,10 @@ def _user_of(claims: Claims, now: float) -> int:
 
 
 class Gate:
-    """Decides who a request is from, and whether its page may write."""
+    """Decides who a request is from, whether its page may write, and whether its user does so too often."""
 
-    def __init__(self, verifier: Verifier, origins: tuple[str, ...]) -> None:
-        self._verifier, self._origins = verifier, frozenset(origins)
+    def __init__(self, verifier: Verifier, origins: tuple[str, ...], writes: Rates) -> None:
+        self._verifier, self._origins, self._writes = verifier, frozenset(origins), writes
 
     async def viewer(self, request: web.Request) -> int | None:
         """
@@ -143,9 +147,12 @@ class Gate:
             if scheme.lower() != "bearer":
                 raise unauthorized("Authorization: Bearer TOKEN", token_given=True)
         try:
-            return await self._verifier.user_id(token.strip())
+            user_id = await self._verifier.user_id(token.strip())
         except BadToken as error:
             raise unauthorized(str(error), token_given=True) from error
+        if request.method == "POST":
+            self._writes.take(user_id)
+        return user_id
 
     async def user(self, request: web.Request) -> int:
         """The user id; raises HttpError 401 or 403."""

@@ -72,12 +72,9 @@ class PlayBody(Struct, frozen=True, gc=False):
     play_time: Annotated[
         float, Meta(ge=0, le=604_800, description=f"{_WEEK}, watched so far in the session (cumulative)")
     ]
-    cur_time: Annotated[float | None, Meta(description=f"{_WEEK}: the playhead; or left out")] = None
-
-    def __post_init__(self) -> None:
-        # A bound on `float | None` cannot be said in Meta.
-        if self.cur_time is not None and not 0 <= self.cur_time <= 604_800:
-            raise ValueError("Expected `float` of 0 to 604800 - at `$.cur_time`")
+    cur_time: Annotated[
+        Annotated[float, Meta(ge=0, le=604_800)] | None, Meta(description=f"{_WEEK}: the playhead; or left out")
+    ] = None
 
 
 B = TypeVar("B", bound=Struct)

@@ -19,6 +19,7 @@ from models.clock import Clock
 from models.errors import OutcomeUnknown, PlaytrailError
 from models.eventlog.port import EventWriter, Message
 from models.eventlog.spool import Outbox, Receipt
+from models.logs import trace_of
 
 log = structlog.get_logger()
 
@@ -135,8 +136,8 @@ class ViewLog:
             return "unknown"
         except PlaytrailError:
             return "dropped"
-        except Exception:
-            log.exception("view not appended")
+        except Exception as error:  # noqa: BLE001 -- a defect: logged, and the views go on
+            log.error("view not appended", trace=trace_of(error))
             return "unknown"
         return "log"
 

@@ -32,10 +32,11 @@ ErrorWord: TypeAlias = Literal[
 SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+    "Server": "playtrail",
     "Vary": "Origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""Headers of every answer; a page has a policy of its own."""
+"""Headers of every answer; a page has a policy of its own. Without ours, Server would tell the library's version."""
 _HEADERS: Final = CIMultiDict(
     {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store", **SECURITY}
 )
@@ -140,6 +141,12 @@ def too_many(retry_after: int = 1) -> HttpError:
     return HttpError(
         ErrorAnswer(code=429, msg="请求过多，请稍后再试", error="too_many_requests"), {"Retry-After": str(retry_after)}
     )
+
+
+def rate_exceeded(what: str, limit: str, retry_after: int) -> HttpError:
+    """429: one user or one address asks more often than the settings allow."""
+    answer = ErrorAnswer(code=429, msg="操作过于频繁，请稍后再试", error="too_many_requests", field=what, allowed=limit)
+    return HttpError(answer, {"Retry-After": str(max(1, retry_after))})
 
 
 def unavailable(error: Unavailable) -> HttpError:

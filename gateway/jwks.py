@@ -13,6 +13,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from models.errors import Unavailable
+from models.settings import without_password
 
 log = structlog.get_logger()
 
@@ -79,7 +80,8 @@ class Jwks:
         try:
             self._keys = parse(await self._read())
         except (OSError, ValueError, aiohttp.ClientError, TimeoutError) as error:
-            log.warning("jwks not read", reason=f"{type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}".replace(self._source, without_password(self._source))
+            log.warning("jwks not read", reason=reason)
 
     async def _read(self) -> bytes:
         if not self._source.startswith(("http://", "https://")):
@@ -113,13 +115,13 @@ def _key(raw: dict[str, Any]) -> Key | None:
 
     A key that may only encrypt, or a symmetric one, is none: a public file must not hold secrets.
     """
-    algorithm = {("RSA", None): "RS256", ("EC", "P-256"): "ES256"}.get((str(raw.get("kty")), raw.get("crv")))
+    algorithm = {"RSA None": "RS256", "EC P-256": "ES256"}.get(f"{raw.get('kty')} {raw.get('crv')}")
     if algorithm is None or raw.get("use", "sig") != "sig" or raw.get("alg", algorithm) != algorithm:
         return None
     kid = raw.get("kid")
     try:
         key = PyJWK(raw, algorithm).key
-    except PyJWTError as error:
+    except (PyJWTError, ValueError, TypeError) as error:  # a number that is none, a field of another type
         log.warning("jwks key left out", kid=kid, reason=str(error))
         return None
     if getattr(key, "key_size", 0) < MIN_RSA_BITS and algorithm == "RS256":

@@ -38,6 +38,9 @@ class Metrics:
             ("topic", "outcome"),
             registry=self.registry,
         )
+        self.malformed = Counter(
+            "playtrail_http_malformed", "Requests refused before they were any, as no HTTP", registry=self.registry
+        )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._outcomes: dict[tuple[str, str], Counter] = {}
         self._gauges: list[tuple[Gauge, Callable[[], float]]] = []

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.auth import Gate
+from gateway.bodies import MAX_BYTES
 from gateway.envelope import (
     SECURITY,
     ErrorAnswer,
@@ -22,8 +23,10 @@ from gateway.envelope import (
     refused,
     unavailable,
 )
-from gateway.metrics import Metrics
+from gateway.metrics import METHODS, Metrics
+from gateway.rates import Rates, address_of
 from models.errors import Refused, Unavailable
+from models.logs import trace_of
 
 log = structlog.get_logger()
 
@@ -39,8 +42,9 @@ WORDS: Final[dict[int, tuple[ErrorWord, str]]] = {
 }
 
 
-def guard(gate: Gate, metrics: Metrics) -> Middleware:
+def guard(gate: Gate, addresses: Rates, metrics: Metrics) -> Middleware:
     """The middleware; it is outermost, so nothing leaves the app without it."""
+    limited = addresses.per_second > 0
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -48,11 +52,16 @@ def guard(gate: Gate, metrics: Metrics) -> Middleware:
         origin = request.headers.get("Origin")
         if origin is not None and request.method == "OPTIONS":
             handler = _preflight(gate, origin, handler)
+        if limited:
+            handler = _not_too_often(addresses, handler)
         response = await _answer(request, handler)
         _decorate(response, origin if origin is not None and gate.foreign(origin) else None)
         seconds = time.perf_counter() - begun
         metrics.request(route_of(request), request.method, response.status, seconds)
-        log.debug("request", method=request.method, path=request.path, status=response.status, seconds=seconds)
+        # The pattern, not the path: what a stranger puts into a URL is no business of the log.
+        log.debug(
+            "request", method=method_of(request), route=route_of(request), status=response.status, seconds=seconds
+        )
         return response
 
     return middleware
@@ -62,6 +71,11 @@ def route_of(request: web.Request) -> str:
     """The route's pattern, which has no ids in it: ``/video/like/{id}``."""
     resource = request.match_info.route.resource
     return "unknown" if resource is None else resource.canonical
+
+
+def method_of(request: web.Request) -> str:
+    """The method, when it is one that we know: any word may be sent as one."""
+    return request.method if request.method in METHODS else "OTHER"
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -75,8 +89,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return failed(unavailable(error))
     except web.HTTPException as error:
         return _plain(error)
-    except Exception:
-        log.exception("request failed", method=request.method, route=route_of(request))
+    except Exception as error:  # noqa: BLE001 -- a defect: logged, and never a viewer's problem
+        log.error("request failed", method=method_of(request), route=route_of(request), trace=trace_of(error))
         return failed(internal())
 
 
@@ -88,13 +102,25 @@ def _plain(error: web.HTTPException) -> web.StreamResponse:
         return failed(no_address())
     word, msg = WORDS[error.status]
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-    allowed = f"a body of {64} KiB at most" if word == "too_large" else ", ".join(sorted(_methods(error)))
+    allowed = (
+        f"a body of {MAX_BYTES // 1024} KiB at most" if word == "too_large" else ", ".join(sorted(_methods(error)))
+    )
     field = "body" if word == "too_large" else "method"
     return failed(HttpError(ErrorAnswer(code=error.status, msg=msg, error=word, field=field, allowed=allowed), headers))
 
 
 def _methods(error: web.HTTPException) -> set[str]:
     return error.allowed_methods if isinstance(error, web.HTTPMethodNotAllowed) else set()
+
+
+def _not_too_often(addresses: Rates, handler: Handler) -> Handler:
+    """Refuse an address that asks too often, before anything is done for it."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        addresses.take(address_of(request))
+        return await handler(request)
+
+    return answer
 
 
 def _preflight(gate: Gate, origin: str, handler: Handler) -> Handler:

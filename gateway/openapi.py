@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -9,8 +10,9 @@ import msgspec
 from aiohttp import web
 
 from gateway.envelope import ErrorAnswer
+from gateway.positions import MAX_POSITIONS
 from gateway.route import Route
-from models import __version__
+from models import __version__, events
 
 Json = dict[str, Any]
 ERRORS: Final = {
@@ -23,6 +25,8 @@ ERRORS: Final = {
     429: "Too much at once; Retry-After says when",
     503: "A part is away; Retry-After says when",
 }
+_POSITION: Final = rf"({'|'.join(map(re.escape, (*events.BY_TOPIC, events.DEAD)))})/[0-9]{{1,6}}@[0-9]{{1,19}}"
+POSITIONS: Final = rf"^{_POSITION}(\|{_POSITION}){{0,{MAX_POSITIONS - 1}}}$"
 
 
 class Description:
@@ -92,7 +96,7 @@ def _parameters(route: Route) -> Iterable[Json]:
     if route.waits:
         text = "Wait (500 ms at most) until the read model has reached it; X-Stale: true when it has not"
         for name, place in (("position", "query"), ("X-Position", "header"), ("playtrail_position", "cookie")):
-            yield {"name": name, "in": place, "description": text, "schema": {"type": "string"}}
+            yield {"name": name, "in": place, "description": text, "schema": {"type": "string", "pattern": POSITIONS}}
 
 
 def _responses(route: Route, known: Json) -> Json:
@@ -105,7 +109,7 @@ def _responses(route: Route, known: Json) -> Json:
         responses["200"] = {**good, "description": "The event is in the log", "headers": _position_header()}
         responses["202"] = {**good, "description": "The event is in the spool, on its way to the log"}
     failed = {"content": {"application/json": {"schema": known[str(ErrorAnswer)]}}}
-    for status in route.errors:
+    for status in sorted({*route.errors, 429}):  # an address that asks too often is told so on every route
         responses[str(status)] = {"description": ERRORS[status], **failed}
     return responses
 

@@ -64,7 +64,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
             command(config, **kwargs)
 
         for name in reversed(names):
-            run = click.option(f"--{name}", metavar="TEXT", help=settings.help_of(name))(run)
+            run = click.option(f"--{name.replace('_', '-')}", metavar="TEXT", help=settings.help_of(name))(run)
         return run
 
     return decorate

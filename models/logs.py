@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ def configure(mode: str = "auto", level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if console:
-        final: list[Any] = [structlog.dev.ConsoleRenderer()]
+        final: list[Any] = [_console()]
         factory: Any = structlog.WriteLoggerFactory(sys.stderr)
     else:
         final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=orjson.dumps)]
@@ -41,7 +42,7 @@ def configure(mode: str = "auto", level: int = logging.INFO) -> None:
 
 def _libraries(console: bool, shared: list[Any]) -> None:
     """aiokafka warns for every retry of a send: those are counted in our metrics, so only its errors pass."""
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    renderer: Any = _console() if console else structlog.processors.JSONRenderer()
     handler = logging.StreamHandler(sys.stderr)
     processors = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     if not console:
@@ -50,3 +51,23 @@ def _libraries(console: bool, shared: list[Any]) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for noisy in ("aiokafka", "thriftpy2"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """With plain tracebacks: structlog's own choice shows local variables, which are tokens and bodies."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+
+
+def trace_of(error: BaseException) -> str:
+    """
+    Where an error came from, and that of its causes: types and lines of code, never their texts.
+
+    For a defect met while a request is handled: the text may quote what the viewer sent.
+    """
+    parts, seen = list[str](), set[int]()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        parts.append("".join(traceback.format_tb(following.__traceback__)) + type(following).__name__)
+        following = following.__cause__ or following.__context__
+    return "\nbecause of:\n".join(parts)

@@ -48,13 +48,21 @@ class RawSettings:
     port: str = _setting("8080", "where the gateway listens; 0 takes a free port")
     metrics: str = _setting("127.0.0.1:9108", "where `consume` serves /metrics and /health; port 0 takes a free one")
     origins: str | None = _setting(None, "origins allowed to call from a browser, comma-separated [none]")
+    rate_user: str = _setting("50", "writes a second that one user may make of one gateway; 0 is no limit")
+    rate_address: str = _setting("0", "requests a second from one client address to one gateway; 0 is no limit")
+    spool: str = _setting("1024", "how large the spool may become, in MiB")
     replication: str | None = _setting(None, "overrides every topic's replication factor [topics.yaml]")
     log: str = _setting("auto", "own logs: json, console, or auto (by terminal)")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings, checked. ``events``, ``db`` and ``plays`` are complete URLs."""
+    """
+    The settings, checked. ``events``, ``db`` and ``plays`` are complete URLs; ``spool`` is in MiB.
+
+    No address is limited by default: behind a proxy all viewers have one address, and a limit would be for all of
+    them together. The address is never taken from a header, since anybody can write one.
+    """
 
     events: str
     db: str = field(repr=False)
@@ -67,6 +75,9 @@ class Settings:
     port: int
     metrics: tuple[str, int]
     origins: tuple[str, ...]
+    rate_user: int
+    rate_address: int
+    spool: int
     replication: int | None
     log: str
 
@@ -114,6 +125,9 @@ def read(environ: Mapping[str, str] | None = None, **flags: str | None) -> Setti
         port=_port("PLAYTRAIL_PORT", raw["port"] or ""),
         metrics=_address("PLAYTRAIL_METRICS", raw["metrics"] or ""),
         origins=tuple(_origin(o) for o in (raw["origins"] or "").split(",") if o.strip()),
+        rate_user=_whole("PLAYTRAIL_RATE_USER", raw["rate_user"] or "", 0, 1_000_000),
+        rate_address=_whole("PLAYTRAIL_RATE_ADDRESS", raw["rate_address"] or "", 0, 1_000_000),
+        spool=_whole("PLAYTRAIL_SPOOL", raw["spool"] or "", 1, 1_048_576),
         replication=_optional(raw["replication"], _replication),
         log=_log(raw["log"] or ""),
     )
@@ -234,8 +248,12 @@ def _origin(value: str) -> str:
 
 
 def _replication(value: str) -> int:
-    if not re.fullmatch("[0-9]{1,2}", value) or not 1 <= int(value) <= 32:
-        raise InvalidSetting("PLAYTRAIL_REPLICATION", value, "a whole number, 1 to 32")
+    return _whole("PLAYTRAIL_REPLICATION", value, 1, 32)
+
+
+def _whole(setting: str, value: str, least: int, most: int) -> int:
+    if not re.fullmatch("[0-9]{1,9}", value) or not least <= int(value) <= most:
+        raise InvalidSetting(setting, value, f"a whole number, {least} to {most}")
     return int(value)
 
 

@@ -52,6 +52,16 @@ class Process:
             env=self._env, cwd=ROOT, stdout=self._output, stderr=self._output,
         )  # fmt: skip
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def wait(self, within: float) -> int:
+        """The exit code of a command that ends by itself."""
+        assert self._process is not None
+        return await asyncio.wait_for(self._process.wait(), within)
+
     def output(self) -> str:
         return Path(self._output.name).read_text(errors="replace")
 
@@ -89,8 +99,7 @@ class Process:
 async def command(*arguments: str, env: Mapping[str, str]) -> str:
     """The output of a command that ends by itself; an assertion with that output when it fails."""
     async with Process(*arguments, env=env) as process:
-        assert process._process is not None
-        code = await asyncio.wait_for(process._process.wait(), 60)
+        code = await process.wait(60)
         assert code == 0, f"{arguments} ended with {code}:\n{process.output()}"
         return process.output()
 

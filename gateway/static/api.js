@@ -127,7 +127,7 @@ export function every(seconds, task) {
   run();
 }
 
-/** Try until it works, ever less often; `onRefusal` hears of each failure. What the gateway calls wrong is not repeated. */
+/** Try until it works, ever less often; `onRefusal` hears of failures. What the gateway calls wrong is not repeated. */
 export async function persist(task, onRefusal) {
   for (let wait = 1000; ; wait = Math.min(wait * 2, 15_000)) {
     try {

@@ -3,7 +3,7 @@
 import { call, every, listOf, persist } from "./api.js";
 import { barChart, items } from "./charts.js";
 import { loadHot, loadOwn, startHot } from "./hot.js";
-import { onLanguage, span, startLanguage, t } from "./i18n.js";
+import { onLanguage, span, startLanguage, t, told } from "./i18n.js";
 import { startPlayer, watch } from "./player.js";
 import { onViewer, say, startViewer } from "./viewer.js";
 
@@ -85,7 +85,7 @@ async function healthNow() {
   }
 }
 
-const tell = (refusal) => say(refusal.message || t("unreachable"));
+const tell = (refusal) => say(told(refusal));
 
 /** The lists until they come: what everybody sees, then what is the viewer's own. */
 async function first() {

@@ -156,6 +156,12 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** A Refusal in words: the gateway's own, with its English error word for who does not read them. */
+export function told(refusal) {
+  if (!refusal.message) return t("unreachable");
+  return lang === "en" && refusal.word ? `${refusal.message} (${refusal.word})` : refusal.message;
+}
+
 export const onLanguage = (listener) => listeners.push(listener);
 
 /** Fill every element with data-i18n (text) or data-i18n-label (aria-label) below `root`. */

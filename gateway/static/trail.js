@@ -1,7 +1,7 @@
 // The trail of the viewer's last action: browser, gateway, log, read model; and the few actions before it.
 
 import { call } from "./api.js";
-import { onLanguage, t } from "./i18n.js";
+import { onLanguage, t, told } from "./i18n.js";
 
 const TRIES = 8;
 const PAST = 6;
@@ -110,7 +110,7 @@ export async function follow(label, act, readPath, quiet = false) {
   try {
     deed.answer = await act();
   } catch (refusal) {
-    deed.failure = refusal.message || t("unreachable");
+    deed.failure = told(refusal);
     deed.status = refusal.status;
     redraw();
     throw refusal;

@@ -1,7 +1,7 @@
 // Who is watching: a pasted token (this tab only), or a cookie that the page cannot read; and what to say when refused.
 
 import { onSignedOut, setToken, token, userOf } from "./api.js";
-import { onLanguage, t } from "./i18n.js";
+import { onLanguage, t, told } from "./i18n.js";
 
 const GUEST = "playtrail.guest";
 const dialog = document.querySelector("#signin");
@@ -49,7 +49,7 @@ export function say(text) {
 /** Show a Refusal of what the viewer did, as the gateway worded it; 401 leads to the token field. */
 export function refused(refusal) {
   if (refusal.status === undefined) throw refusal;
-  say(refusal.message || t("unreachable"));
+  say(told(refusal));
   if (refusal.status === 401) askToken();
 }
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -15,7 +16,7 @@ from gateway.auth import AUDIENCE, MAX_REMEMBERED, BadToken, Verifier, issue
 from gateway.jwks import Jwks
 from models.clock import ManualClock
 from tests.gateway.conftest import SECRET, Gateway, error, ok
-from tests.gateway.keys import EC, RSA, jwks_file, public_pem
+from tests.gateway.keys import EC, RSA, jwks_file, key_set, public_jwk, public_pem
 
 NOW = 1_700_000_000
 
@@ -159,6 +160,21 @@ async def test_what_is_remembered_expires(verifier: Verifier, clock: ManualClock
     for _ in range(2):
         with pytest.raises(BadToken):
             await verifier.user_id(token)
+    assert verifier.remembered == 0
+
+
+async def test_a_withdrawn_key_ends_its_tokens_within_ten_minutes(
+    verifier: Verifier, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = _token(RSA, "RS256", {"kid": "rsa"}, exp=NOW + 86_400)
+    assert await verifier.user_id(token) == 7
+    (tmp_path / "jwks.json").write_bytes(key_set(public_jwk(EC, kid="ec")))
+    monkeypatch.setattr("gateway.jwks.STALE_SECONDS", 0.0)  # loop time, which stands still in this test
+    clock.advance(599)
+    assert await verifier.user_id(token) == 7
+    clock.advance(1)
+    with pytest.raises(BadToken):
+        await verifier.user_id(token)
     assert verifier.remembered == 0
 
 

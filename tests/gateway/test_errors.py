@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 
@@ -14,7 +15,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from gateway import bodies
-from tests.gateway.conftest import Gateway, error, ok
+from tests.gateway.conftest import ORIGIN, Gateway, error, ok
 
 WRITES = ["/video/like/3", "/video/collect/3", "/video/follow/3", "/video/play/3", "/video/destroy/3"]
 
@@ -64,10 +65,34 @@ async def test_exactly_64_kib_is_taken(gateway: Gateway) -> None:
     await ok(await gateway.client.post("/video/like/3", data=body, headers=gateway.bearer()))
 
 
-async def test_a_bomb_is_measured_unpacked(gateway: Gateway) -> None:
-    headers = {**gateway.bearer(), "Content-Encoding": "gzip"}
-    body = gzip.compress(b"like=1&x=".ljust(50_000_000, b"x"))
-    await error(await gateway.client.post("/video/like/3", data=body, headers=headers), 413, "too_large")
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("path", WRITES)
+async def test_a_bomb_is_measured_unpacked(gateway: Gateway, encoding: str, path: str) -> None:
+    """50 MB in 50 KB: refused after 64 KiB of them."""
+    headers = {**gateway.bearer(), "Content-Encoding": encoding}
+    pack = gzip.compress if encoding == "gzip" else zlib.compress
+    body = pack(b"like=1&x=".ljust(50_000_000, b"x"))
+    assert len(body) < 64 * 1024
+    tracemalloc.start()
+    try:
+        await error(await gateway.client.post(path, data=body, headers=headers), 413, "too_large")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    await ok(await gateway.client.get("/video/hot"))
+
+
+async def test_a_bomb_nobody_reads_is_not_kept(gateway: Gateway) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    body = gzip.compress(b"x" * 50_000_000)
+    tracemalloc.start()
+    try:
+        await error(await gateway.client.post("/video/like/3", data=body, headers=headers), 401, "unauthorized")
+        response = await gateway.client.request("GET", "/video/hot", data=body, headers=headers)
+        await ok(response)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_compressed_body(gateway: Gateway) -> None:
@@ -169,9 +194,32 @@ async def test_no_header_ever_makes_a_5xx(gateway: Gateway, text: str) -> None:
         assert response.status in (200, 400, 401), (name, await response.text())
 
 
-async def test_every_answer_has_the_security_headers(gateway: Gateway) -> None:
-    for path in ("/video/hot", "/nowhere", "/docs", "/openapi.json", "/metrics", "/"):
-        response = await gateway.client.get(path)
+GETS = ["/video/hot", "/nowhere", "/docs", "/openapi.json", "/metrics", "/", "/static/api.js", "/health/ready"]
+ANSWERS = [
+    *(("GET", path, None) for path in GETS),
+    *(("HEAD", path, None) for path in GETS),
+    ("GET", "/video/like/x", None),
+    ("GET", "/video/like/3", None),
+    ("POST", "/video/like/3", b"like=1"),
+    ("POST", "/video/like/3", b"like=2"),
+    ("POST", "/video/like/3", b"x" * 70_000),
+    ("PUT", "/video/like/3", None),
+    ("OPTIONS", "/video/like/3", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ANSWERS)
+@pytest.mark.parametrize("user", [7, None])
+async def test_every_answer_has_the_security_headers(
+    gateway: Gateway, method: str, path: str, body: bytes | None, user: int | None
+) -> None:
+    for origin in ({}, {"Origin": ORIGIN}, {"Origin": "https://evil.example"}):
+        headers = {**(gateway.bearer(user) if user else {}), **origin}
+        response = await gateway.client.request(method, path, data=body, headers=headers)
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Referrer-Policy"] == "same-origin"
         assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+        assert response.headers["Vary"] == "Origin"
+        assert response.headers["Server"] == "playtrail"
+        if response.content_type == "application/json" and path.startswith("/video"):
+            assert response.headers["Cache-Control"] == "no-store"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -82,10 +83,12 @@ async def test_none_at_all_is_unavailable(source: str) -> None:
 def test_keys_that_are_left_out() -> None:
     weak = rsa.generate_private_key(65537, 1024)
     other_curve = ec.generate_private_key(ec.SECP384R1())
-    left_out = [
+    left_out: list[dict[str, Any]] = [
         {"kty": "oct", "k": "c2VjcmV0", "kid": "a"},
         {"kid": "b"},
         {"kty": "RSA", "kid": "c"},
+        {"kty": "RSA", "n": [], "e": 3},
+        {"kty": ["RSA"], "crv": {}},
         public_jwk(RSA, kid="d", use="enc"),
         public_jwk(RSA, kid="e", alg="RS512"),
         public_jwk(weak, kid="f"),
@@ -107,6 +110,36 @@ async def test_over_http(start: Start, tmp_path: Path) -> None:
     token = jwt.encode(claims, RSA_NEXT, algorithm="RS256", headers={"kid": "rsa"})
     response = await gateway.client.get("/video/hot", headers={"Authorization": f"Bearer {token}"})
     await error(response, 401, "unauthorized")
+
+
+async def test_rotation_over_http(start: Start, aiohttp_server: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The issuer adds a key, signs with it, and later withdraws the old one."""
+    import jwt
+
+    monkeypatch.setattr("gateway.auth.REMEMBERED_SECONDS", 0.0)
+    published = [public_jwk(RSA, kid="old")]
+
+    async def get(_: web.Request) -> web.Response:
+        return web.Response(body=key_set(*published))
+
+    issuer = web.Application()
+    issuer.router.add_get("/keys", get)
+    gateway = await start(jwks=str((await aiohttp_server(issuer)).make_url("/keys")))
+    claims = {"sub": "42", "exp": gateway.parts.clock.now_ms() // 1000 + 600}
+
+    async def like(key: rsa.RSAPrivateKey, kid: str) -> int:
+        token = jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid})
+        headers = {"Authorization": f"Bearer {token}"}
+        return (await gateway.client.post("/video/like/3", data="like=1", headers=headers)).status
+
+    assert (await like(RSA, "old"), await like(RSA_NEXT, "new")) == (200, 401)
+    published.append(public_jwk(RSA_NEXT, kid="new"))
+    assert await like(RSA_NEXT, "new") == 401  # asked a moment ago: strangers cannot make us ask the issuer at will
+    monkeypatch.setattr(jwks, "RETRY_SECONDS", 0.0)
+    assert (await like(RSA_NEXT, "new"), await like(RSA, "old")) == (200, 200)
+    del published[0]
+    monkeypatch.setattr(jwks, "STALE_SECONDS", 0.0)
+    assert (await like(RSA_NEXT, "new"), await like(RSA, "old")) == (200, 401)
 
 
 async def test_keys_that_cannot_be_read_are_503(start: Start) -> None:

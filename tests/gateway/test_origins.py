@@ -38,6 +38,35 @@ async def test_a_write_by_cookie_from_elsewhere(gateway: Gateway, path: str, ori
     assert await gateway.events("behavior.reactions") == []
 
 
+BEACON = {"Content-Type": "text/plain;charset=UTF-8", "Sec-Fetch-Mode": "no-cors"}
+
+
+@pytest.mark.parametrize("path", ["/video/play/3", "/video/destroy/3"])
+async def test_a_beacon(gateway: Gateway, path: str) -> None:
+    """What sendBeacon sends of a string: text/plain with the cookie, and no preflight asks before it."""
+    cookie = {"Cookie": f"playtrail_token={gateway.token()}"}
+    for origin in (_own(gateway), ORIGIN):
+        response = await gateway.client.post(path, data=BODY, headers={**BEACON, **cookie, "Origin": origin})
+        await ok(response)
+        assert response.headers.get("Access-Control-Allow-Origin") == (ORIGIN if origin == ORIGIN else None)
+        assert response.headers.get("Access-Control-Allow-Credentials") == ("true" if origin == ORIGIN else None)
+    for origin in ("https://evil.example", "null"):
+        response = await gateway.client.post(path, data=BODY, headers={**BEACON, **cookie, "Origin": origin})
+        await error(response, 403, "forbidden_origin")
+        assert "Access-Control-Allow-Origin" not in response.headers
+    response = await gateway.client.post(path, data=BODY, headers={**BEACON, **cookie})
+    await error(response, 403, "forbidden_origin")
+    assert [event["user_id"] for event in await gateway.events("behavior.plays")] == [7, 7]
+
+
+async def test_a_guests_beacon_carries_nobodys_name(gateway: Gateway) -> None:
+    """Without a cookie there is nothing to steal: anybody may send a guest's heartbeat, from anywhere."""
+    headers = {**BEACON, "Origin": "https://evil.example"}
+    await ok(await gateway.client.post("/video/play/3", data=BODY, headers=headers))
+    (event,) = await gateway.events("behavior.plays")
+    assert event["user_id"] is None
+
+
 async def test_a_read_by_cookie_needs_no_origin(gateway: Gateway) -> None:
     headers = {"Cookie": f"playtrail_token={gateway.token()}"}
     assert await ok(await gateway.client.get("/video/like/3", headers=headers)) == {"like": 0}

@@ -160,7 +160,7 @@ async def test_a_guest_is_told_how_to_get_a_token(env: Mapping[str, str], page: 
         await page.until(LOADED)
         await page.run(f"{LIKE}.click()")
         await page.until("document.querySelector('#signin').open")
-        assert await page.run("document.querySelector('#notice').textContent") == "请先登录"
+        assert await page.run("document.querySelector('#notice').textContent") == "请先登录 (unauthorized)"
         assert "playtrail token" in await page.run("document.querySelector('#signin').textContent")
         assert await page.run(PRESSED) == "false"
         await page.run(f"document.querySelector('#token').value = {json.dumps(token)}")

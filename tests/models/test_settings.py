@@ -32,7 +32,7 @@ def test_the_defaults_are_the_embedded_system() -> None:
     )
     assert (found.host, found.port, found.metrics) == ("127.0.0.1", 8080, ("127.0.0.1", 9108))
     assert (found.topics, found.secret, found.jwks, found.origins, found.replication) == (None, None, None, (), None)
-    assert found.log == "auto"
+    assert (found.rate_user, found.rate_address, found.spool, found.log) == (50, 0, 1024, "auto")
 
 
 def test_the_files_are_in_the_data_folder() -> None:
@@ -71,6 +71,10 @@ def test_every_setting_has_a_help_text() -> None:
         ("metrics", "[::1]:9108", ("::1", 9108)),
         ("origins", "https://A.example, http://localhost:5173", ("https://a.example", "http://localhost:5173")),
         ("replication", "1", 1),
+        ("rate_user", "0", 0),
+        ("rate_user", "5000", 5000),
+        ("rate_address", "500", 500),
+        ("spool", "1", 1),
         ("log", "json", "json"),
         ("topics", "/etc/topics.yaml", Path("/etc/topics.yaml")),
         ("secret", SECRET, SECRET),
@@ -103,6 +107,13 @@ WRONG = [
     *(("metrics", value) for value in ["x", ":1", "h:", "h:x", "h:65536", "::1", "::1:9108", "a b:1"]),
     *(("origins", value) for value in ["x", "*", "https://a/", "https://a/b", "ftp://a", "https://a,x", "https://a:٣"]),
     *(("replication", value) for value in ["x", "0", "33", "1.5", "-1", "²", "9" * 5000]),
+    *(
+        (name, value)
+        for name in ["rate_user", "rate_address", "spool"]
+        for value in ["x", "-1", "1.5", "٣", "9" * 5000]
+    ),
+    *((name, "1000001") for name in ["rate_user", "rate_address"]),
+    *(("spool", value) for value in ["0", "1048577", "1 GiB"]),
     *(("log", value) for value in ["x", "JSON", "debug"]),
     ("secret", "too short"),
     ("secret", "\udcff" * 31),
