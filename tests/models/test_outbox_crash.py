@@ -36,12 +36,17 @@ async def client(outbox: Outbox, key: int, first: int) -> None:
         print(key, n, receipt.durable, flush=True)
 
 
-async def killed_after(answers: int, folder: Path, log: str, first: int) -> list[tuple[int, int, str]]:
-    """Run the process until it has answered so often, kill it, and return all its answers."""
+async def killed_after(
+    answers: int, folder: Path, log: str, first: int, and_seen: bytes = b""
+) -> list[tuple[int, int, str]]:
+    """Run the process until it has answered so often, and so once, kill it, and return all its answers."""
     command = [sys.executable, "-m", "tests.models.test_outbox_crash", str(folder), log, str(first)]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    lines = [await process.stdout.readline() for _ in range(answers)]
+    lines: list[bytes] = []
+    while len(lines) < answers or not any(and_seen in line for line in lines):
+        lines.append(await process.stdout.readline())
+        assert lines[-1], f"ended by itself after {len(lines)} answers"
     process.kill()
     lines += (await process.stdout.read()).splitlines(keepends=True)
     await process.wait()
@@ -63,8 +68,10 @@ async def test_killed_again_and_again_every_answered_append_is_in_the_log_in_ord
     async with log_in(tmp_path).admin() as admin:
         await admin.create(TOPIC, wanted(topics.load().by_name[TOPIC]))
     answered: list[tuple[int, int, str]] = []
-    for turn, (log, answers) in enumerate([("away", 3_000), ("there", 50), ("away", 500), ("there", 1_500)]):
+    for turn, (log, answers) in enumerate([("away", 3_000), ("there", 50), ("away", 500)]):
         answered += await killed_after(answers, tmp_path, log, turn * 100_000)
+    # How long draining takes is the machine's affair: the last turn goes on until the direct path is open again.
+    answered += await killed_after(1_500, tmp_path, "there", 300_000, and_seen=b"log")
     assert {durable for _, _, durable in answered} == {"log", "spool"}
 
     last = Outbox(log_in(tmp_path).writer(), tmp_path / "spool.db", clock=SystemClock(), leave_seconds=60)
