@@ -70,12 +70,13 @@ def consume(config: Settings, projections: tuple[str, ...], new_epoch: bool) -> 
 
 async def run_gateway(config: Settings, stop: asyncio.Event) -> int:
     """The gateway alone, until ``stop``."""
-    from gateway.app import make_app, serve
+    from gateway.app import collect_less, make_app, serve
 
     contract = contract_of(config)
     log = open_log(config, contract)
     if config.events.startswith("sqlite:"):
         await prepare(log, contract)
+    collect_less()
     await serve(make_app(parts_of(config, contract, log)), config.host, config.port, ready=_announce, stop=stop)
     return 0
 
@@ -120,7 +121,7 @@ async def begin_epochs(config: Settings, names: tuple[str, ...]) -> None:
 
 async def run_up(config: Settings, demo: bool, stop: asyncio.Event) -> int:
     """Gateway and consumers side by side; the demo's viewers start when the page answers."""
-    from gateway.app import make_app, serve
+    from gateway.app import collect_less, make_app, serve
 
     contract = contract_of(config)
     log = open_log(config, contract)
@@ -130,6 +131,7 @@ async def run_up(config: Settings, demo: bool, stop: asyncio.Event) -> int:
     await asyncio.to_thread(parts.plays.create)
     if demo:
         await asyncio.to_thread(_load_demo, parts.sql)
+    collect_less()
     async with asyncio.TaskGroup() as group:
 
         def ready(url: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, cast
 
@@ -155,6 +156,19 @@ class _Built:
     async def stopping(self, _: web.Application) -> None:
         """Say so to the load balancer, while the last requests are answered."""
         self._health.stopping = True
+
+
+def collect_less() -> None:
+    """
+    Make Python's cycle collector rare in this process; call it once, before serving.
+
+    A request leaves a few dozen objects in cycles, so the default (every 700 allocations) walks the heap all the time:
+    `make bench` saw a p99 of 56 ms with it and 16 ms without, and 98 and 79 µs of processor time a like. What start-up
+    made is never garbage and is not walked at all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 async def serve(

@@ -38,9 +38,13 @@ _SERVER: Final[dict[str, Any]] = {
     "read_timeout": 10,
     "write_timeout": 10,
     "binary_prefix": True,
-    # Below read_timeout, so that a held lock is reported by the server and not by a broken connection.
-    "init_command": "SET SESSION innodb_lock_wait_timeout = 2",
+    # Lock waits below read_timeout, so that a held lock is reported by the server and not by a broken connection. The
+    # other is how long a transaction can keep its locks whose client vanished without a word, as when a firewall forgot
+    # the connection; by default the server waits eight hours for its next statement.
+    "init_command": "SET SESSION innodb_lock_wait_timeout = 2, SESSION wait_timeout = 15",
 }
+_RECYCLE_SECONDS: Final = 10
+"""Connections get no older: below wait_timeout, so that the server closes none that is about to be used."""
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 0, "pool_timeout": 3}
 
 
@@ -91,7 +95,7 @@ def _server(url: URL) -> Engine:
         connect_args=arguments,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
-        pool_recycle=1800,
+        pool_recycle=_RECYCLE_SECONDS,
         hide_parameters=True,
         **_POOL,
     )
