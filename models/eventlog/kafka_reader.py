@@ -61,6 +61,8 @@ class KafkaReader(LogReader):
             async with _limited():
                 await self._admin.start()
                 await self._consumer.start()
+            # A task of aiokafka that has not begun when it is closed raises CancelledError, and leaves sockets open.
+            await asyncio.sleep(0)
         except BaseException:
             await self.__aexit__()
             raise

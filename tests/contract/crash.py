@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import playtrail
 from models import events, settings
-from models.eventlog.port import EventLog, EventWriter, Message, Record
+from models.eventlog.port import EventWriter, Message
 from models.stores.port import PlayStores, SqlStores
-from models.topics import Topics
+from tests.contract.fold import difference, fold
 from tests.running import Process, command, eventually
 
 EACH = 20_000
@@ -34,13 +33,14 @@ class CrashContract:
                 await consumer.start()
                 writing = asyncio.create_task(_write(writer))
                 for share in (0.1, 0.4, 0.7):
-                    await _reached(log, sql, plays, contract, share)
+                    await _reached(sql, plays, share)
                     await consumer.kill9()
                     await consumer.start()
                 await writing
-            await _reached(log, sql, plays, contract, 1.0)
+            await _reached(sql, plays, 1.0)
             await consumer.stop()
-            await _compare(log, sql, plays, contract)
+            found = await difference(await fold(log), sql, plays, range(1, VIDEOS + 1))
+            assert not found.lines
         finally:
             await consumer.stop()
             sql.close()
@@ -78,7 +78,7 @@ async def _write(writer: EventWriter) -> None:
     await asyncio.gather(*pending)
 
 
-async def _reached(log: EventLog, sql: SqlStores, plays: PlayStores, contract: Topics, share: float) -> None:
+async def _reached(sql: SqlStores, plays: PlayStores, share: float) -> None:
     """Wait until both projections have folded this share of all that will be written."""
 
     async def check() -> bool:
@@ -89,44 +89,3 @@ async def _reached(log: EventLog, sql: SqlStores, plays: PlayStores, contract: T
         return all(n >= share * EACH for n in done)
 
     await eventually(check, f"{share:.0%} folded", within=120)
-
-
-async def _records(log: EventLog, topic: str) -> Sequence[Record]:
-    """The whole topic; in order within a partition."""
-    found: list[Record] = []
-    async with log.reader() as reader:
-        for partition, (start, end) in (await reader.bounds(topic)).items():
-            while start < end:
-                batch = await reader.read(topic, partition, start, 5000)
-                found += batch
-                start = batch[-1].offset + 1
-    return found
-
-
-async def _compare(log: EventLog, sql: SqlStores, plays: PlayStores, contract: Topics) -> None:
-    newest: dict[tuple[int, int], tuple[str, int]] = {}
-    for record in await _records(log, events.REACTIONS):
-        like = events.decode_reaction(record.value)
-        key = like.user_id, like.video_id
-        newest[key] = max(newest.get(key, ("", 0)), (like.event_id, int(isinstance(like, events.Like))))
-    statuses = await asyncio.to_thread(sql.statuses, "like", list(newest))
-    assert statuses == {key: status for key, (_, status) in newest.items()}
-    likes = Counter(video for (_, video), (_, status) in newest.items() if status)
-    counts = await asyncio.to_thread(sql.counts, range(1, VIDEOS + 1))
-    assert {video: c.likes for video, c in counts.items() if c.likes} == dict(likes)
-
-    longest: dict[tuple[int, str], int] = {}
-    for record in await _records(log, events.PLAYS):
-        play = events.decode_play(record.value)
-        key2 = play.video_id, play.session
-        longest[key2] = max(longest.get(key2, 0), play.play_time)
-    times, seconds = Counter(v for v, _ in longest), Counter[int]()
-    for (video, _), watched in longest.items():
-        seconds[video] += watched
-    rows = await asyncio.to_thread(plays.rows, range(1, VIDEOS + 1))
-    assert {video: (row.times, row.duration) for video, row in rows.items()} == {
-        v: (times[v], seconds[v]) for v in times
-    }
-    tops = (await asyncio.to_thread(plays.tops)).values()
-    best = sorted((pair for top in tops for pair in top.by_duration), key=lambda p: (-p[1], p[0]))[:10]
-    assert best == sorted(seconds.items(), key=lambda p: (-p[1], p[0]))[:10]

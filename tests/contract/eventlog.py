@@ -288,6 +288,10 @@ class EventLogContract(ABC):
                 offset = records[-1].offset + 1
         assert values == [b"%d" % i for i in range(10)]
 
+    async def test_a_reader_may_be_left_without_a_call(self, log: EventLog) -> None:
+        async with log.reader():
+            pass
+
     async def test_a_position_outside_of_the_log_is_a_mismatch(self, log: EventLog, topic: str, join: Join) -> None:
         (first, *_, last) = await self.append(log, [message(topic, 1) for _ in range(5)])
         await self.trim(log, topic, first.partition, 3)
