@@ -78,6 +78,11 @@ def decoded(
     return events, dead
 
 
+def last_id(last: Record, found: Sequence[tuple[Record, Event]]) -> str:
+    """event_id of the last record of a batch, empty when it was no event."""
+    return found[-1][1].event_id if found and found[-1][0].offset == last.offset else ""
+
+
 def checked(event: Ev) -> Ev:
     """
     The event, if its event_id can be stored; raises PoisonRecord.

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from consumers import parts
-from consumers.deadletters import Limits, checked, decoded
+from consumers.deadletters import Limits, checked, decoded, last_id
 from consumers.port import Applied, Projection
-from consumers.reactions import last_id
 from consumers.rowcache import RowCache
 from consumers.sessions import Session, Sessions
 from consumers.topn import TopList

@@ -1,10 +1,8 @@
 """
 The specification of the stores, cut by who calls them.
 
-All methods block: the gateway calls them in its own thread pool, a consumer in its worker threads. Every object is
-safe to use from several threads. Each method is atomic unless it says otherwise, and raises Unavailable when the
-server is away or slow, with nothing changed.
-
+All methods block; every object is safe to use from several threads. Each method is atomic unless it says otherwise,
+and raises Unavailable when the server is away or slow, with nothing changed.
 An *epoch* numbers the logs that a projection has folded: a log that is re-created or re-partitioned starts a new one.
 """
 

@@ -4,199 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
 
 import pytest
 
-from models.errors import LogMismatch, Refused, Unavailable
-from models.eventlog.port import EventLog, Message, Position, Record, Subscription, TopicState, partition_for
-
-PARTITIONS = 4
-HEADERS = [("ce_type", b"playtrail.like"), ("empty", b""), ("b\u00fcyte", bytes(range(256)))]
-
-
-def message(topic: str, key: object, value: bytes = b"{}", timestamp: int = 1_700_000_000_123) -> Message:
-    return Message(topic, str(key).encode(), value, HEADERS, timestamp)
-
-
-def group_of(topic: str) -> str:
-    """A group of the topic's own: members that an earlier test has left behind do not delay this one."""
-    return f"readers-{topic}"
+from models.errors import LogMismatch
+from models.eventlog.port import EventLog, TopicState, partition_for
+from tests.contract.eventlog_appends import EventLogAppends
+from tests.contract.eventlog_base import (
+    PARTITIONS,
+    Join,
+    Member,
+    message,
+    together,
+)
 
 
-class Member:
-    """A subscription that starts every partition at ``start``, and notes what it was told and given."""
-
-    def __init__(self, log: EventLog, topic: str, name: str = "a", group: str = "", start: int | None = 0) -> None:
-        self.start = start
-        self.failure: Exception | None = None
-        self.owned: set[int] = set()
-        self.revoked: set[int] = set()
-        self.got: dict[int, list[Record]] = defaultdict(list)
-        self.subscription: Subscription = log.subscribe(
-            group or group_of(topic), name, topic, self._assigned, self._revoked
-        )
-
-    async def _assigned(self, partitions: Collection[int]) -> None:
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
-        self.owned.update(partitions)
-        for partition in partitions:
-            if self.start is not None:
-                self.subscription.seek(partition, self.start)
-
-    async def _revoked(self, partitions: Collection[int]) -> None:
-        self.owned.difference_update(partitions)
-        self.revoked.update(partitions)
-
-    async def poll(self, wait: float = 0.2, max_records: int = 1000) -> Mapping[int, Sequence[Record]]:
-        found = await self.subscription.poll(wait, max_records)
-        for partition, records in found.items():
-            self.got[partition] += records
-        return found
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            await self.poll()
-
-    async def until_count(self, count: int) -> None:
-        await self.until(lambda: self.count() >= count)
-
-    def count(self) -> int:
-        return sum(map(len, self.got.values()))
-
-
-Join = Callable[[Member], Awaitable[Member]]
-
-
-class EventLogContract(ABC):
-    """Subclasses give the fixture ``log`` and two ways to damage a topic from outside."""
-
-    @pytest.fixture
-    @abstractmethod
-    def log(self) -> EventLog:
-        """A log; topics of other tests may be in it."""
-
-    @abstractmethod
-    async def delete_topic(self, log: EventLog, topic: str) -> None:
-        """Make the topic not exist."""
-
-    @abstractmethod
-    async def trim(self, log: EventLog, topic: str, partition: int, before: int) -> None:
-        """Delete the records of a partition below an offset."""
-
-    @pytest.fixture
-    async def topic(self, log: EventLog) -> str:
-        name = f"test.{uuid.uuid4()}"
-        async with log.admin() as admin:
-            await admin.create(name, TopicState(PARTITIONS, 1, {}))
-        return name
-
-    @pytest.fixture
-    async def join(self) -> AsyncIterator[Join]:
-        async with AsyncExitStack() as stack:
-
-            async def enter(member: Member) -> Member:
-                await stack.enter_async_context(member.subscription)
-                return member
-
-            yield enter
-
-    async def append(self, log: EventLog, messages: Sequence[Message]) -> list[Position]:
-        async with log.writer() as writer:
-            await until_ready(writer.ready)
-            return [await writer.append(m) for m in messages]
-
-    async def test_offsets_of_one_key_ascend_in_one_partition(self, log: EventLog, topic: str) -> None:
-        positions = await self.append(log, [message(topic, 7) for _ in range(5)])
-        assert {(p.topic, p.partition) for p in positions} == {(topic, partition_for(b"7", PARTITIONS))}
-        offsets = [p.offset for p in positions]
-        assert offsets == sorted(set(offsets))
-
-    async def test_the_partition_is_the_one_of_the_key(self, log: EventLog, topic: str) -> None:
-        keys = range(20)
-        positions = await self.append(log, [message(topic, key) for key in keys])
-        assert [p.partition for p in positions] == [partition_for(b"%d" % key, PARTITIONS) for key in keys]
-
-    async def test_a_record_is_read_as_it_was_written(self, log: EventLog, topic: str, join: Join) -> None:
-        sent = message(topic, "key", b'{"a": "\xe7\x82\xb9"}', 1_234_567_890_123)
-        (position,) = await self.append(log, [sent])
-        member = await join(Member(log, topic))
-        await member.until_count(1)
-        async with log.reader() as reader:
-            (read,) = await reader.read(topic, position.partition, position.offset, 10)
-        for record in (member.got[position.partition][0], read):
-            assert Position(record.topic, record.partition, record.offset) == position
-            assert (record.key, record.value, record.timestamp) == (sent.key, sent.value, sent.timestamp)
-            assert list(record.headers) == HEADERS
-
-    async def test_concurrent_appends_are_all_there_once(self, log: EventLog, topic: str, join: Join) -> None:
-        count = 2000
-        async with log.writer() as writer:
-            await until_ready(writer.ready)
-            positions = await asyncio.gather(
-                *(writer.append(message(topic, i % 50, str(i).encode())) for i in range(count))
-            )
-        assert len(set(positions)) == count
-        member = await join(Member(log, topic))
-        await member.until_count(count)
-        got = {Position(r.topic, r.partition, r.offset): r.value for records in member.got.values() for r in records}
-        assert got == {position: str(i).encode() for i, position in enumerate(positions)}
-
-    async def test_one_task_keeps_the_order_of_a_key(self, log: EventLog, topic: str, join: Join) -> None:
-        async with log.writer() as writer:
-            await until_ready(writer.ready)
-
-            async def task(key: int) -> None:
-                for i in range(20):
-                    await writer.append(message(topic, key, b"%d %d" % (key, i)))
-
-            await asyncio.gather(*(task(key) for key in range(10)))
-        member = await join(Member(log, topic))
-        await member.until_count(200)
-        values = [r.value for records in member.got.values() for r in records]
-        for key in range(10):
-            of_key = [v for v in values if v.startswith(b"%d " % key)]
-            assert of_key == [b"%d %d" % (key, i) for i in range(20)]
-
-    async def test_a_cancelled_append_disturbs_no_other(self, log: EventLog, topic: str) -> None:
-        async with log.writer() as writer:
-            await until_ready(writer.ready)
-            tasks = [asyncio.create_task(writer.append(message(topic, i))) for i in range(20)]
-            await asyncio.sleep(0)
-            tasks[3].cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            assert isinstance(results[3], asyncio.CancelledError)
-            assert all(isinstance(r, Position) for i, r in enumerate(results) if i != 3)
-            assert isinstance(await writer.append(message(topic, 3)), Position)
-
-    async def test_an_unknown_topic_is_refused(self, log: EventLog) -> None:
-        async with log.writer() as writer, log.reader() as reader:
-            await until_ready(writer.ready)
-            for call in (
-                writer.append(message("test.missing", 1)),
-                reader.identity("test.missing"),
-                reader.bounds("test.missing"),
-                reader.read("test.missing", 0, 0, 1),
-            ):
-                with pytest.raises(Refused, match=r"test\.missing"):
-                    await call
-
-    async def test_an_unknown_partition_is_refused(self, log: EventLog, topic: str) -> None:
-        async with log.reader() as reader:
-            with pytest.raises(Refused, match="partition is 99"):
-                await reader.read(topic, 99, 0, 1)
-
-    async def test_a_record_too_large_is_refused_and_the_next_one_taken(self, log: EventLog, topic: str) -> None:
-        async with log.writer() as writer:
-            await until_ready(writer.ready)
-            with pytest.raises(Refused, match="bytes"):
-                await writer.append(message(topic, 1, b"x" * 2_000_000))
-            assert isinstance(await writer.append(message(topic, 1)), Position)
+class EventLogContract(EventLogAppends):
+    """The whole specification; subclasses give ``log``, ``delete_topic`` and ``trim``."""
 
     async def test_a_partition_is_silent_until_it_is_sought(self, log: EventLog, topic: str, join: Join) -> None:
         await self.append(log, [message(topic, i) for i in range(20)])
@@ -369,17 +193,3 @@ class EventLogContract(ABC):
             await admin.configure(name, {"max.message.bytes": "2000000"})
             state = (await admin.describe([name]))[name]
         assert state.config == {"retention.ms": "1000000", "max.message.bytes": "2000000"}
-
-
-async def until_ready(ready: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            return await ready()
-        except Unavailable:
-            await asyncio.sleep(0.02)
-
-
-async def together(first: Member, second: Member, condition: Callable[[], bool]) -> None:
-    """Poll both at once, since a rebalance needs every member to poll."""
-    while not condition():
-        await asyncio.gather(first.poll(), second.poll())

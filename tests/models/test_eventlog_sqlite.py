@@ -15,7 +15,8 @@ from models.clock import ManualClock
 from models.errors import Fenced, LogMismatch, Refused, Unavailable
 from models.eventlog.port import EventLog, Position, TopicState
 from models.eventlog.sqlite import SqliteLog
-from tests.contract.eventlog import PARTITIONS, EventLogContract, Join, Member, group_of, message
+from tests.contract.eventlog import EventLogContract
+from tests.contract.eventlog_base import PARTITIONS, Join, Member, group_of, message
 
 
 def run_sql(path: Path, *statements: tuple[str, Sequence[object]]) -> None:

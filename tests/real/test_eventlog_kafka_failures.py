@@ -16,7 +16,7 @@ from models.errors import OutcomeUnknown, Unavailable
 from models.eventlog.kafka import KafkaLog
 from models.eventlog.kafka_writer import KafkaWriter
 from models.eventlog.port import EventWriter, LogReader, Position, TopicState
-from tests.contract.eventlog import PARTITIONS, Member, group_of, message, until_ready
+from tests.contract.eventlog_base import PARTITIONS, Member, group_of, message, until_ready
 from tests.real.kafka import Kafka
 from tests.real.processes import free_port
 

@@ -16,7 +16,7 @@ from models.clock import SystemClock
 from models.eventlog.kafka import KafkaLog
 from models.eventlog.port import LogReader, TopicState
 from models.eventlog.spool import Outbox, Receipt
-from tests.contract.eventlog import PARTITIONS, until_ready
+from tests.contract.eventlog_base import PARTITIONS, until_ready
 from tests.models.fake_writer import message
 from tests.models.outboxes import until
 from tests.real.kafka import Kafka
