@@ -163,8 +163,8 @@ def collect_less() -> None:
     Make Python's cycle collector rare in this process; call it once, before serving.
 
     A request leaves a few dozen objects in cycles, so the default (every 700 allocations) walks the heap all the time:
-    `make bench` saw a p99 of 56 ms with it and 16 ms without, and 98 and 79 µs of processor time a like. What start-up
-    made is never garbage and is not walked at all.
+    two runs of `make bench` on a shared machine saw a p99 of 56 ms with it and 16 ms with these thresholds, and 98 and
+    79 µs of processor time a like. What start-up made is never garbage and is not walked at all.
     """
     gc.collect()
     gc.freeze()
