@@ -50,18 +50,19 @@ class Plays(Projection):
 
     def open(self, partition: int, identity: Identity, earliest: int) -> Checkpoint:
         self.drop(partition)
+        store = self._store.pinned()
         for _ in range(_OPEN_ATTEMPTS):
-            checkpoint = self._store.open(self.name, self.topic, partition, identity, earliest)
+            checkpoint = store.open(self.name, self.topic, partition, identity, earliest)
             # Last first: what another owner writes meanwhile then covers more of what was read before, not less.
-            contents = self._store.parts(self.name, partition, checkpoint.parts[::-1])[::-1]
+            contents = store.parts(self.name, partition, checkpoint.parts[::-1])[::-1]
             try:
                 sessions = parts.restore(contents, checkpoint.next_offset)
             except parts.Torn as error:
                 torn = error
                 continue
-            top = self._store.tops().get(partition, Top())
+            top = store.tops().get(partition, Top())
             ring = parts.Ring(checkpoint.parts, [len(content) for content in contents])
-            self._open[partition] = PartitionFold(self._store, partition, checkpoint, sessions, ring, top)
+            self._open[partition] = PartitionFold(store, partition, checkpoint, sessions, ring, top)
             return checkpoint
         remedy = "playtrail consume plays --new-epoch"
         raise LogMismatch(f"sessions of plays, partition {partition}: {torn}; to go on without them: {remedy}")

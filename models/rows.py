@@ -18,6 +18,9 @@ CONTENT_ID, TIMES, DURATION = b"video:content_id", b"play:times", b"play:duratio
 TOP = b"top:list"
 CHECKPOINT, IDENTITY, CHUNKS = b"c:checkpoint", b"c:identity", b"c:chunks"
 
+VERSION_KEY, VERSION = b"version/plays", b"c:version"
+"""Where the versions of the plays are named: a row of the first version's checkpoint table."""
+
 CHUNK_BYTES = 1_000_000
 """Largest cell of a part: HBase refuses cells above ten times that, and slows down well before."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.dialects import mysql
@@ -62,10 +63,10 @@ video_data = Table(
 )
 
 
-def _reaction(name: str, target: str) -> Table:
+def _reaction(name: str, target: str, of: MetaData) -> Table:
     return Table(
         name,
-        metadata,
+        of,
         Column("user_id", BigInteger, primary_key=True, autoincrement=False),
         Column(target, BigInteger, primary_key=True, autoincrement=False),
         Column("status", Integer, nullable=False),
@@ -80,18 +81,68 @@ def _reaction(name: str, target: str) -> Table:
     )
 
 
-content_like = _reaction("content_like", "content_id")
-content_collect = _reaction("content_collect", "content_id")
-user_follow = _reaction("user_follow", "followee_id")
+def _reaction_count(name: str, of: MetaData) -> Table:
+    return Table(
+        name,
+        of,
+        # One row for each partition that counts a target, summed on reading: no row is written by two consumers.
+        Column("kind", _Ascii, primary_key=True),
+        Column("target_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("partition_id", Integer, primary_key=True, autoincrement=False),
+        Column("total", BigInteger, nullable=False),
+        **_options,
+    )
 
-reaction_count = Table(
-    "reaction_count",
+
+class ReactionTables(NamedTuple):
+    """The tables of one version of the reactions."""
+
+    like: Table
+    collect: Table
+    follow: Table
+    total: Table
+
+
+def _reaction_tables(suffix: str, of: MetaData) -> ReactionTables:
+    return ReactionTables(
+        _reaction(f"content_like{suffix}", "content_id", of),
+        _reaction(f"content_collect{suffix}", "content_id", of),
+        _reaction(f"user_follow{suffix}", "followee_id", of),
+        _reaction_count(f"reaction_count{suffix}", of),
+    )
+
+
+content_like, content_collect, user_follow, reaction_count = _reaction_tables("", metadata)
+
+
+@lru_cache(maxsize=8)
+def reaction_tables(version: int) -> ReactionTables:
+    """The tables of a version: the first ones have no suffix, ``content_like_v2`` is of the second."""
+    if version == 1:
+        return ReactionTables(content_like, content_collect, user_follow, reaction_count)
+    return _reaction_tables(f"_v{version}", MetaData())
+
+
+video_clicks = Table(
+    "video_clicks",
     metadata,
-    # One row for each partition that counts a target, summed on reading: no row is written by two consumers.
-    Column("kind", _Ascii, primary_key=True),
-    Column("target_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("partition_id", Integer, primary_key=True, autoincrement=False),
-    Column("total", BigInteger, nullable=False),
+    # Clicks of the versions that are not active; those of the active one are in content_main.
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("content_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("clicks", BigInteger, nullable=False),
+    **_options,
+)
+
+read_model = Table(
+    "read_model",
+    metadata,
+    # Which version of each projection is read; models/stores/versions.py has the meaning of the columns.
+    Column("projection", _Ascii, primary_key=True),
+    Column("active", Integer, nullable=False, default=1),
+    Column("building", Integer, nullable=False, default=0),
+    Column("kept", Integer, nullable=False, default=0),
+    Column("switch_until", BigInteger, nullable=False, default=0),
+    Column("changes", BigInteger, nullable=False, default=0),
     **_options,
 )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import GroupCoordinatorNotAvailableError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import TopicPartition
 
 from models.errors import LogMismatch, Refused
@@ -25,10 +26,12 @@ from models.eventlog.kafka_client import (
     within,
 )
 from models.eventlog.kafka_wire import IncrementalAlterConfigsRequest
-from models.eventlog.port import Identity, LogReader, Record, TopicAdmin, TopicState
+from models.eventlog.port import Identity, LogReader, Owner, Record, TopicAdmin, TopicState
 
 CLOSE_SECONDS: Final = 3.0
 LOOK_MS: Final = 200
+TIMES_SECONDS: Final = 2.0
+COORDINATOR_SECONDS: Final = 5.0
 SET_ON_TOPIC: Final = 1
 """``config_source`` of a value that was set on the topic itself, in DescribeConfigs."""
 
@@ -55,7 +58,12 @@ class KafkaReader(LogReader):
         options = {"bootstrap_servers": self._servers, "request_timeout_ms": REQUEST_MS}
         self._admin = AIOKafkaAdminClient(**options)
         self._consumer = AIOKafkaConsumer(
-            **options, group_id=None, enable_auto_commit=False, auto_offset_reset="none", fetch_max_wait_ms=LOOK_MS
+            **options,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=LOOK_MS,
+            isolation_level="read_committed",
         )
         try:
             async with _limited():
@@ -83,8 +91,45 @@ class KafkaReader(LogReader):
 
     async def committed(self, group: str, topic: str) -> Mapping[int, int]:
         async with _limited():
-            offsets = await self._admin.list_consumer_group_offsets(group)
+            offsets = await _coordinated(lambda: self._admin.list_consumer_group_offsets(group))
         return {tp.partition: o.offset for tp, o in offsets.items() if tp.topic == topic and o.offset >= 0}
+
+    async def owners(self, group: str, topic: str) -> Mapping[int, Owner]:
+        async with _limited():
+            answers = await _coordinated(lambda: self._admin.describe_consumer_groups([group]))
+            owners = {}
+            for code, name, _, _, _, members, *_ in (found for answer in answers for found in answer.groups):
+                raise_for(code, None, "group", name)
+                for member, client, host, _, assignment in members:
+                    owner = Owner(member, client, host.removeprefix("/"))
+                    owners.update(dict.fromkeys(_assigned(assignment, topic), owner))
+        return owners
+
+    async def times(self, topic: str, offsets: Mapping[int, int]) -> Mapping[int, int]:
+        async with self._lock, _limited():
+            bounds = await self._bounds([TopicPartition(topic, p) for p in offsets])
+            for partition, offset in offsets.items():
+                _check(topic, partition, offset, bounds[partition])
+            wanted = {TopicPartition(topic, p): o for p, o in offsets.items() if o < bounds[p][1]}
+            return await self._first_times(wanted) if wanted else {}
+
+    async def _first_times(self, wanted: Mapping[TopicPartition, int]) -> dict[int, int]:
+        """One fetch for all partitions: they are assigned together, and each gives its first record."""
+        self._reading, found, left = None, {}, set(wanted)
+        self._consumer.assign(list(wanted))
+        for place, offset in wanted.items():
+            self._consumer.seek(place, offset)
+        try:
+            async with asyncio.timeout(TIMES_SECONDS):
+                while left:
+                    record = await self._consumer.getone(*left)
+                    found[record.partition] = record.timestamp
+                    left.discard(TopicPartition(record.topic, record.partition))
+        except TimeoutError:
+            pass  # what is left is absent: no record there that can be read
+        finally:
+            self._consumer.unsubscribe()  # else it goes on fetching
+        return found
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int) -> Sequence[Record]:
         place = TopicPartition(topic, partition)
@@ -100,10 +145,7 @@ class KafkaReader(LogReader):
         found = await topic_of(self._admin._client, place.topic)
         if not 0 <= place.partition < found.partitions:
             raise Refused("partition", place.partition, f"0 to {found.partitions - 1} for {place.topic}")
-        first, end = (await self._bounds([place]))[place.partition]
-        if not first <= offset <= end:
-            text = f"offset {offset} of {place.topic}/{place.partition} is outside of the log"
-            raise LogMismatch(f"{text}, which has {first} to {end}")
+        _check(place.topic, place.partition, offset, (await self._bounds([place]))[place.partition])
         self._consumer.assign([place])
         self._consumer.seek(place, offset)
         self._reading = place
@@ -122,6 +164,32 @@ class KafkaReader(LogReader):
         first = await self._consumer.beginning_offsets(places)
         end = await self._consumer.end_offsets(places)
         return {place.partition: (first[place], end[place]) for place in places}
+
+
+def _check(topic: str, partition: int, offset: int, bounds: tuple[int, int]) -> None:
+    first, end = bounds
+    if not first <= offset <= end:
+        text = f"offset {offset} of {topic}/{partition} is outside of the log"
+        raise LogMismatch(f"{text}, which has {first} to {end}")
+
+
+def _assigned(assignment: bytes, topic: str) -> list[int]:
+    """A topic's partitions in a member's assignment; it is empty while the group divides its partitions anew."""
+    decoded = ConsumerProtocolMemberAssignment.decode(assignment) if assignment else None
+    return [place.partition for place in decoded.partitions() if place.topic == topic] if decoded else []
+
+
+async def _coordinated(call: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask again for a while: the first question about a group makes a new cluster create the topic of its offsets."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + COORDINATOR_SECONDS
+    while True:
+        try:
+            return await call()
+        except GroupCoordinatorNotAvailableError:
+            if loop.time() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 class KafkaAdmin(TopicAdmin):

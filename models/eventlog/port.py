@@ -180,6 +180,14 @@ class Subscription(ABC):
         """Copy positions to the group, for tools. A failure is logged and forgotten: the sink has the truth."""
 
 
+class Owner(NamedTuple):
+    """Who has a partition: the id of the group's member, the client's name for itself, its host; empty: not known."""
+
+    member: str
+    client: str = ""
+    host: str = ""
+
+
 class LogReader(ABC):
     """Reads the log without a group: replay, lag, checks. An async context manager."""
 
@@ -200,6 +208,19 @@ class LogReader(ABC):
     @abstractmethod
     async def committed(self, group: str, topic: str) -> Mapping[int, int]:
         """The group's committed positions, as tools see them; partitions without one are absent."""
+
+    @abstractmethod
+    async def owners(self, group: str, topic: str) -> Mapping[int, Owner]:
+        """The group's members by partition; partitions that nobody has now are absent."""
+
+    @abstractmethod
+    async def times(self, topic: str, offsets: Mapping[int, int]) -> Mapping[int, int]:
+        """
+        Per partition, the time of the first record at its offset or after it.
+
+        A partition is absent when there is no such record, or when it could not be read within two seconds. Raises
+        LogMismatch when an offset is below the first kept or above the end.
+        """
 
     @abstractmethod
     async def read(self, topic: str, partition: int, offset: int, max_records: int) -> Sequence[Record]:

@@ -35,7 +35,7 @@ class SqliteLog(EventLog):
         return SqliteSubscription(Session(self._path), self._bell, self._clock, names, callbacks)
 
     def reader(self) -> SqliteReader:
-        return SqliteReader(Session(self._path))
+        return SqliteReader(Session(self._path), self._clock)
 
     def admin(self) -> SqliteAdmin:
         return SqliteAdmin(Session(self._path))

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from models.errors import Fenced
+from models.eventlog.port import Owner
 from models.eventlog.sqlite_file import transaction
 from models.eventlog.sqlite_records import TopicRow
 
@@ -94,6 +95,16 @@ def leave(connection: sqlite3.Connection, me: Membership) -> None:
         query = f"DELETE FROM member WHERE {_KEY} AND name = ? AND token = ?"  # noqa: S608 -- a constant
         if connection.execute(query, (*key, me.token)).rowcount:
             connection.execute(f"DELETE FROM lease WHERE {_KEY} AND member = ?", key)  # noqa: S608 -- a constant
+
+
+def owners_of(connection: sqlite3.Connection, group: str, topic: str, now_ms: int) -> dict[int, Owner]:
+    """The living members by partition."""
+    query = (
+        "SELECT partition, member FROM lease JOIN topic ON topic.id = topic_id"
+        " JOIN member USING (topic_id, consumer_group)"
+        " WHERE topic.name = ? AND consumer_group = ? AND member.name = member AND expires_ms > ?"
+    )
+    return {partition: Owner(name) for partition, name in connection.execute(query, (topic, group, now_ms))}
 
 
 def _alive(connection: sqlite3.Connection, me: Membership, now_ms: int) -> list[str]:

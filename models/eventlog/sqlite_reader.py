@@ -8,16 +8,18 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from models.clock import Clock
 from models.eventlog import sqlite_records as records
-from models.eventlog.port import Identity, LogReader, Record, TopicAdmin, TopicState
+from models.eventlog.port import Identity, LogReader, Owner, Record, TopicAdmin, TopicState
 from models.eventlog.sqlite_file import Session, transaction
+from models.eventlog.sqlite_groups import owners_of
 
 
 class SqliteReader(LogReader):
     """Every call is one read of the file."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._session, self._clock = session, clock
 
     async def __aenter__(self) -> SqliteReader:
         await self._session.open()
@@ -34,6 +36,12 @@ class SqliteReader(LogReader):
 
     async def committed(self, group: str, topic: str) -> Mapping[int, int]:
         return await self._session.run(records.committed_of, group, topic)
+
+    async def owners(self, group: str, topic: str) -> Mapping[int, Owner]:
+        return await self._session.run(owners_of, group, topic, self._clock.now_ms())
+
+    async def times(self, topic: str, offsets: Mapping[int, int]) -> Mapping[int, int]:
+        return await self._session.run(records.times_of, topic, offsets)
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int) -> Sequence[Record]:
         return await self._session.run(records.read_by_name, topic, partition, offset, max_records)

@@ -124,6 +124,15 @@ def read_by_name(
     return read_range(connection, topic, partition, offset, limit)
 
 
+def times_of(connection: sqlite3.Connection, name: str, offsets: Mapping[int, int]) -> dict[int, int]:
+    """The time of the first record at or after each offset; raises as ``read_range`` does."""
+    return {
+        partition: found[0].timestamp
+        for partition, offset in offsets.items()
+        if (found := read_by_name(connection, name, partition, offset, 1))
+    }
+
+
 def identity_of(connection: sqlite3.Connection, name: str) -> Identity:
     topic = find_topic(connection, name)
     log_id = connection.execute("SELECT id FROM log").fetchone()[0]

@@ -14,7 +14,8 @@ maximum. Should chunks of one part differ in their stamp all the same, ``parts``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -23,8 +24,10 @@ from urllib.parse import parse_qs, urlsplit
 from models import rows as layout
 from models.errors import Fenced, Refused, Unavailable
 from models.stores.plays_hbase_pool import Client, HBasePool, ServerError, text_of, thrift
-from models.stores.plays_heads import Head, PlayHeads
+from models.stores.plays_heads import Head
+from models.stores.plays_versions import PlayVersions
 from models.stores.port import Checkpoint, PlayRow, Top, stamp_of
+from models.stores.versions import Row
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -34,13 +37,14 @@ CONNECTIONS: Final = 2
 PUT_ROWS: Final = 2500
 GET_ROWS: Final = 1000
 SCAN_ROWS: Final = 1000
+PAGE_ROWS: Final = 20_000
 PART_BYTES: Final = 64_000_000
 """Largest part: it is one message to the Thrift server, which takes 100 MB."""
 CREATE_SECONDS: Final = 60.0
 """A table takes HBase a second or two, on a busy machine many."""
 
 
-class HBasePlays(PlayHeads):
+class HBasePlays(PlayVersions):
     """
     The plays store in HBase; see PlayStores for what each method promises.
 
@@ -57,10 +61,36 @@ class HBasePlays(PlayHeads):
         self._pool = HBasePool(*self._address, timeout)
 
     def create(self) -> None:
+        self._create_version(1)
+
+    def make(self, projection: str, version: int) -> None:  # noqa: ARG002 -- there is one projection here
+        self._create_version(version)
+
+    def remove(self, projection: str, version: int) -> None:  # noqa: ARG002
+        patient = HBasePool(*self._address, CREATE_SECONDS)
+        try:
+            existing = patient.call(_table_names) if version > 1 else set()
+            for table in {self._name(table, version) for table in layout.FAMILIES} & existing:
+                patient.call(partial(_drop, table=table))
+        finally:
+            patient.close()
+
+    def contents(self, projection: str) -> Iterator[Row]:  # noqa: ARG002
+        columns, start = [layout.TIMES, layout.DURATION], b"0"
+        while True:
+            page = self._scan(layout.VIDEO_TABLE, start, b":", columns, PAGE_ROWS)
+            for key, cells in page:
+                row = layout.play_row(cells)
+                yield Row(str(layout.video_id_of(key)), row.duration, str(row.times))
+            if len(page) < PAGE_ROWS:
+                return
+            start = page[-1][0] + b"\0"
+
+    def _create_version(self, version: int) -> None:
         patient = HBasePool(*self._address, CREATE_SECONDS)
         try:
             existing = patient.call(_table_names)
-            wanted = {self._prefix + table: families for table, families in layout.FAMILIES.items()}
+            wanted = {self._name(table, version): families for table, families in layout.FAMILIES.items()}
             missing = [partial(_create, table=t, families=f) for t, f in wanted.items() if t not in existing]
             with ThreadPoolExecutor(len(wanted)) as threads:
                 list(threads.map(patient.call, missing))
@@ -82,6 +112,8 @@ class HBasePlays(PlayHeads):
         return {layout.video_id_of(key): layout.play_row(cells) for key, cells in found if len(cells) == len(columns)}
 
     def put(self, partition: int, stamp: int, rows: Mapping[int, tuple[int, int]], top: Top | None) -> None:
+        self._writing()
+
         def send(batch: Sequence[tuple[int, tuple[int, int]]]) -> None:
             puts = [(layout.video_key(i), layout.video_cells(i, times, duration)) for i, (times, duration) in batch]
             self._put(layout.VIDEO_TABLE, stamp, puts)
@@ -92,7 +124,7 @@ class HBasePlays(PlayHeads):
             self._put(layout.TOP_TABLE, stamp, [(key, cells)])
 
     def tops(self) -> Mapping[int, Top]:
-        found = self._scan(layout.TOP_TABLE, b"p", [layout.TOP])
+        found = self._scan(layout.TOP_TABLE, b"p", b"q", [layout.TOP])
         return {layout.partition_of(key): layout.decode_top(cells[layout.TOP][0]) for key, cells in found}
 
     def save(
@@ -100,6 +132,7 @@ class HBasePlays(PlayHeads):
     ) -> None:
         if len(content) > PART_BYTES:
             raise Refused(f"part {part}", f"{len(content)} bytes", f"at most {PART_BYTES} bytes: add partitions")
+        self._writing()
         stamp = stamp_of(checkpoint.epoch, checkpoint.next_offset)
         self._put(
             layout.CHECKPOINT_TABLE, stamp, [(layout.part_key(projection, partition, part), layout.part_cells(content))]
@@ -122,7 +155,7 @@ class HBasePlays(PlayHeads):
 
     def _heads(self, projection: str, topic: str) -> Mapping[int, Head]:
         prefix = layout.head_prefix(projection, topic)
-        found = self._scan(layout.CHECKPOINT_TABLE, prefix, [layout.CHECKPOINT, layout.IDENTITY])
+        found = self._scan(layout.CHECKPOINT_TABLE, prefix, prefix + b":", [layout.CHECKPOINT, layout.IDENTITY])
         return {layout.partition_of(key): _head(cells) for key, cells in found if layout.IDENTITY in cells}
 
     def _put_heads(self, projection: str, topic: str, heads: Mapping[int, Head]) -> None:
@@ -146,14 +179,32 @@ class HBasePlays(PlayHeads):
         found = self._call(table, lambda client, name: client.getRowsWithColumns(name, keys, columns, {}))
         return {row.row: _cells(row) for row in found}
 
-    def _scan(self, table: bytes, prefix: bytes, columns: Sequence[bytes]) -> list[tuple[bytes, layout.Cells]]:
-        last = prefix[:-1] + bytes([prefix[-1] + 1])
-        scan = thrift.TScan(startRow=prefix, stopRow=last, columns=columns, caching=SCAN_ROWS)
-        return self._call(table, lambda client, name: _scanned(client, name, scan))
+    def _scan(
+        self, table: bytes, start: bytes, stop: bytes, columns: Sequence[bytes], limit: int = sys.maxsize
+    ) -> list[tuple[bytes, layout.Cells]]:
+        scan = thrift.TScan(startRow=start, stopRow=stop, columns=columns, caching=SCAN_ROWS)
+        return self._call(table, lambda client, name: _scanned(client, name, scan, limit))
 
-    def _call(self, table: bytes, use: Callable[[Client, bytes], T]) -> T:
+    def _version_value(self) -> bytes | None:
+        keys, columns = [layout.VERSION_KEY], [layout.VERSION]
+        found = self._call(layout.CHECKPOINT_TABLE, lambda c, n: c.getRowsWithColumns(n, keys, columns, {}), version=1)
+        return found[0].columns[layout.VERSION].value if found else None
+
+    def _swap_version_value(self, seen: bytes | None, to: bytes) -> bool:
+        # The one cell with the server's own timestamp: HBase compares and sets under the row's lock.
+        put = thrift.Mutation(False, layout.VERSION, to)
+
+        def swap(client: Client, name: bytes) -> bool:
+            return bool(client.checkAndPut(name, layout.VERSION_KEY, layout.VERSION, seen, put, {}))
+
+        return self._call(layout.CHECKPOINT_TABLE, swap, version=1)
+
+    def _name(self, table: bytes, version: int) -> bytes:
+        return self._prefix + table + (b"" if version == 1 else b"_v%d" % version)
+
+    def _call(self, table: bytes, use: Callable[[Client, bytes], T], *, version: int = 0) -> T:
         """``use(client, full table name)``; HBase's error for a missing table may not say so, so it is looked up."""
-        name = self._prefix + table
+        name = self._name(table, version or self._reading())
         try:
             return self._pool.call(lambda client: use(client, name))
         except ServerError as error:
@@ -182,13 +233,18 @@ def _create(client: Client, table: bytes, families: Sequence[bytes]) -> None:
             raise
 
 
-def _scanned(client: Client, table: bytes, scan: Any) -> list[tuple[bytes, layout.Cells]]:
+def _drop(client: Client, table: bytes) -> None:
+    client.disableTable(table)
+    client.deleteTable(table)
+
+
+def _scanned(client: Client, table: bytes, scan: Any, limit: int) -> list[tuple[bytes, layout.Cells]]:
     number = client.scannerOpenWithScan(table, scan, {})
     try:
         found: list[tuple[bytes, layout.Cells]] = []
-        while batch := client.scannerGetList(number, SCAN_ROWS):
+        while batch := client.scannerGetList(number, min(SCAN_ROWS, limit - len(found))):
             found += ((row.row, _cells(row)) for row in batch)
-            if len(batch) < SCAN_ROWS:
+            if len(batch) < SCAN_ROWS or len(found) >= limit:
                 break
         return found
     finally:

@@ -26,46 +26,16 @@ from models.rows import (
     encode_identity,
     encode_top,
 )
-from models.stores.plays_heads import Head, PlayHeads
+from models.stores.plays_heads import Head
+from models.stores.plays_sqlite_sql import VERSIONS, Sql, sql
+from models.stores.plays_versions import PROJECTION, PlayVersions
 from models.stores.port import Checkpoint, PlayRow, Top, stamp_of
+from models.stores.versions import Row
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS video (
-    content_id INTEGER PRIMARY KEY, times INTEGER NOT NULL, duration INTEGER NOT NULL, stamp INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS video_top (
-    partition_id INTEGER PRIMARY KEY, list BLOB NOT NULL, stamp INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS plays_head (
-    projection TEXT NOT NULL, topic TEXT NOT NULL, partition_id INTEGER NOT NULL,
-    checkpoint BLOB NOT NULL, identity BLOB NOT NULL, stamp INTEGER NOT NULL,
-    PRIMARY KEY (projection, topic, partition_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS plays_part (
-    projection TEXT NOT NULL, partition_id INTEGER NOT NULL, part TEXT NOT NULL,
-    content BLOB NOT NULL, stamp INTEGER NOT NULL,
-    PRIMARY KEY (projection, partition_id, part));
-"""
-_PUT_ROW = """
-INSERT INTO video (content_id, times, duration, stamp) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET times = excluded.times, duration = excluded.duration, stamp = excluded.stamp
-WHERE excluded.stamp >= stamp"""
-_PUT_TOP = """
-INSERT INTO video_top (partition_id, list, stamp) VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET list = excluded.list, stamp = excluded.stamp WHERE excluded.stamp >= stamp"""
-_PUT_HEAD = """
-INSERT INTO plays_head (projection, topic, partition_id, checkpoint, identity, stamp) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET checkpoint = excluded.checkpoint, identity = excluded.identity, stamp = excluded.stamp
-WHERE excluded.stamp >= stamp"""
-_MOVE_HEAD = """
-UPDATE plays_head SET checkpoint = ?, stamp = ?
-WHERE projection = ? AND topic = ? AND partition_id = ? AND stamp <= ?"""
-_PUT_PART = """
-INSERT INTO plays_part (projection, partition_id, part, content, stamp) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET content = excluded.content, stamp = excluded.stamp WHERE excluded.stamp >= stamp"""
-_ROWS = "SELECT content_id, times, duration, stamp FROM video WHERE content_id IN (SELECT value FROM json_each(?))"
-_HEADS = "SELECT partition_id, checkpoint, identity FROM plays_head WHERE projection = ? AND topic = ?"
-_PART = "SELECT content FROM plays_part WHERE projection = ? AND partition_id = ? AND part = ?"
+PAGE = 20_000
 
 
-class SqlitePlays(PlayHeads):
+class SqlitePlays(PlayVersions):
     """
     The plays store in one file; see PlayStores for what each method promises.
 
@@ -86,9 +56,34 @@ class SqlitePlays(PlayHeads):
         except OSError as error:
             raise Unavailable("plays", f"{self._path.parent}: {error.strerror}") from error
         self._switch_to_wal()
+        self._create(VERSIONS + ";" + sql(1).tables)
+
+    def _create(self, tables: str) -> None:
         with self._transaction("BEGIN IMMEDIATE") as connection:
-            for statement in _TABLES.split(";"):
+            for statement in tables.split(";"):
                 connection.execute(statement)
+
+    def make(self, projection: str, version: int) -> None:  # noqa: ARG002 -- there is one projection here
+        self._create(sql(version).tables)
+
+    def remove(self, projection: str, version: int) -> None:  # noqa: ARG002
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            for name in sql(version).names if version > 1 else ():
+                connection.execute(f"DROP TABLE IF EXISTS {name}")  # a name of our own
+
+    def contents(self, projection: str) -> Iterator[Row]:  # noqa: ARG002
+        read, last = self._to_read, -1
+        while True:
+            with self._transaction() as connection:
+                page = connection.execute(read.page, (last, PAGE)).fetchall()
+            yield from (Row(str(video), duration, str(times)) for video, times, duration in page)
+            if len(page) < PAGE:
+                return
+            last = page[-1][0]
+
+    @property
+    def _to_read(self) -> Sql:
+        return sql(self._reading())
 
     def ping(self) -> None:
         with self._transaction() as connection:
@@ -100,20 +95,23 @@ class SqlitePlays(PlayHeads):
                 self._idle.pop().close()
 
     def rows(self, ids: Collection[int]) -> Mapping[int, PlayRow]:
+        read = self._to_read
         with self._transaction() as connection:
-            found = connection.execute(_ROWS, (msgspec.json.encode(list(ids)).decode(),))
+            found = connection.execute(read.rows, (msgspec.json.encode(list(ids)).decode(),))
             return {video_id: PlayRow(times, duration, stamp) for video_id, times, duration, stamp in found}
 
     def put(self, partition: int, stamp: int, rows: Mapping[int, tuple[int, int]], top: Top | None) -> None:
+        write = sql(self._writing())
         with self._transaction("BEGIN IMMEDIATE") as connection:
             values = ((video_id, times, duration, stamp) for video_id, (times, duration) in sorted(rows.items()))
-            connection.executemany(_PUT_ROW, values)
+            connection.executemany(write.put_row, values)
             if top is not None:
-                connection.execute(_PUT_TOP, (partition, encode_top(top), stamp))
+                connection.execute(write.put_top, (partition, encode_top(top), stamp))
 
     def tops(self) -> Mapping[int, Top]:
+        read = self._to_read
         with self._transaction() as connection:
-            found = connection.execute("SELECT partition_id, list FROM video_top").fetchall()
+            found = connection.execute(read.tops).fetchall()
         return {partition: decode_top(value) for partition, value in found}
 
     def save(
@@ -121,27 +119,45 @@ class SqlitePlays(PlayHeads):
     ) -> None:
         stamp = stamp_of(checkpoint.epoch, checkpoint.next_offset)
         head = (encode_checkpoint(checkpoint), stamp, projection, topic, partition, stamp)
+        write = sql(self._writing())
         with self._transaction("BEGIN IMMEDIATE") as connection:
-            connection.execute(_PUT_PART, (projection, partition, part, content, stamp))
-            if connection.execute(_MOVE_HEAD, head).rowcount == 0:
+            connection.execute(write.put_part, (projection, partition, part, content, stamp))
+            if connection.execute(write.move_head, head).rowcount == 0:
                 raise Fenced(f"{projection}: {topic}/{partition} has a checkpoint beyond {checkpoint.next_offset}")
 
     def parts(self, projection: str, partition: int, names: Sequence[str]) -> Sequence[bytes]:
+        read = self._to_read
         with self._transaction() as connection:
-            found = [connection.execute(_PART, (projection, partition, name)).fetchone() for name in names]
+            found = [connection.execute(read.part, (projection, partition, name)).fetchone() for name in names]
         return [bytes(row[0]) if row else b"" for row in found]
 
     def _heads(self, projection: str, topic: str) -> Mapping[int, Head]:
+        read = self._to_read
         with self._transaction() as connection:
-            found = connection.execute(_HEADS, (projection, topic)).fetchall()
+            found = connection.execute(read.heads, (projection, topic)).fetchall()
         return {partition: Head(decode_checkpoint(c), decode_identity(i)) for partition, c, i in found}
 
     def _put_heads(self, projection: str, topic: str, heads: Mapping[int, Head]) -> None:
+        write = sql(self._reading())  # not held by a switch: to open is not to move on
         with self._transaction("BEGIN IMMEDIATE") as connection:
             for partition, (checkpoint, identity) in heads.items():
                 stamp = stamp_of(checkpoint.epoch, checkpoint.next_offset)
                 values = (encode_checkpoint(checkpoint), encode_identity(identity), stamp)
-                connection.execute(_PUT_HEAD, (projection, topic, partition, *values))
+                connection.execute(write.put_head, (projection, topic, partition, *values))
+
+    def _version_value(self) -> bytes | None:
+        with self._transaction() as connection:
+            found = connection.execute("SELECT row FROM plays_version WHERE projection = ?", (PROJECTION,)).fetchone()
+        return found[0] if found else None
+
+    def _swap_version_value(self, seen: bytes | None, to: bytes) -> bool:
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            if seen is None:
+                done = connection.execute("INSERT OR IGNORE INTO plays_version VALUES (?, ?)", (PROJECTION, to))
+            else:
+                swap = "UPDATE plays_version SET row = ? WHERE projection = ? AND row = ?"
+                done = connection.execute(swap, (to, PROJECTION, seen))
+            return done.rowcount == 1
 
     def _switch_to_wal(self) -> None:
         """SQLite does not wait for its lock here when two processes switch at once, so this does."""

@@ -270,6 +270,10 @@ class PlayStore(PositionStore):
     def parts(self, projection: str, partition: int, names: Sequence[str]) -> Sequence[bytes]:
         """The content of parts, in the order of ``names``; an absent one is empty."""
 
+    def pinned(self) -> PlayStore:
+        """The store of the version that is active now: ``put`` and ``save`` raise Fenced once another is."""
+        return self
+
 
 def stamp_of(epoch: int, next_offset: int) -> int:
     """The cell timestamp of a batch: larger for a later batch, and for any batch of a later epoch."""

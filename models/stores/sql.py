@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from models.clock import Clock
 from models.stores.port import SqlStores
 from models.stores.sql_catalogue import SqlCatalogue
@@ -9,6 +11,7 @@ from models.stores.sql_clicks import SqlClicks
 from models.stores.sql_database import Database, answers
 from models.stores.sql_deadletters import SqlDeadLetters
 from models.stores.sql_reactions import SqlReactions
+from models.stores.sql_versions import first_versions
 
 
 class SqlStore(SqlReactions, SqlClicks, SqlDeadLetters, SqlCatalogue, SqlStores):
@@ -26,6 +29,13 @@ class SqlStore(SqlReactions, SqlClicks, SqlDeadLetters, SqlCatalogue, SqlStores)
 
     def create(self) -> None:
         self._database.create()
+        self._database.write(lambda c: first_versions(c, self._database.is_sqlite))
+
+    def at(self, projection: str, version: int) -> SqlStore:
+        """The same store with one version of a projection in the place of the active one; shares connections."""
+        pinned = copy(self)
+        pinned._pinned = {projection: version}
+        return pinned
 
     def ping(self) -> None:
         self._database.read(answers)

@@ -8,17 +8,24 @@ from typing import Final
 
 from sqlalchemy import Connection, TextClause, text
 
+from models.stores import sql_upsert
 from models.stores.chunks import chunks
 from models.stores.port import Advance, DeadLetter, ViewSink
 from models.stores.sql_database import Database
 from models.stores.sql_deadletters import keep
 from models.stores.sql_positions import SqlPositions, advance
+from models.tables import video_clicks
 
 _VIDEOS: Final = 200
+_ADD_ASIDE: Final = sql_upsert.add(video_clicks, "clicks")
 
 
 class SqlClicks(SqlPositions, ViewSink):
-    """ViewSink on content_main; clicks on a video that is not there are dropped, as there is nothing to show them."""
+    """
+    ViewSink on content_main; clicks on a video that is not there are dropped, as there is nothing to show them.
+
+    A version that is built beside the active one counts in video_clicks.
+    """
 
     _database: Database
 
@@ -27,9 +34,14 @@ class SqlClicks(SqlPositions, ViewSink):
         counted = sorted((video, count) for video, count in clicks.items() if count)
 
         def fold(connection: Connection) -> None:
-            advance(connection, step, self._database.clock.now_ms())
+            version, named_step = self._step(connection, step)
+            advance(connection, named_step, self._database.clock.now_ms())
             for piece in chunks(counted, _VIDEOS):
-                connection.execute(_add_clicks(len(piece)), _parameters(piece))
+                if step.projection in self._pinned:
+                    rows = [{"version": version, "content_id": video, "clicks": count} for video, count in piece]
+                    connection.execute(_ADD_ASIDE.on(self._database.is_sqlite), rows)
+                else:
+                    connection.execute(_add_clicks(len(piece)), _parameters(piece))
             keep(connection, self._database.is_sqlite, dead)
 
         self._database.write(fold)

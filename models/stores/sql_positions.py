@@ -12,6 +12,8 @@ from models.eventlog.port import Identity
 from models.stores import sql_upsert
 from models.stores.port import Advance, Checkpoint, PositionStore
 from models.stores.sql_database import Database
+from models.stores.sql_versions import SqlVersions
+from models.stores.versions import named
 from models.tables import consumer_offset, projection_log
 
 _offset, _log = consumer_offset.c, projection_log.c
@@ -76,12 +78,13 @@ def advance(connection: Connection, step: Advance, now_ms: int) -> None:
         )
 
 
-class SqlPositions(PositionStore):
-    """PositionStore on consumer_offset and projection_log."""
+class SqlPositions(SqlVersions, PositionStore):
+    """PositionStore on consumer_offset and projection_log, of the version that is active."""
 
     _database: Database
 
     def open(self, projection: str, topic: str, partition: int, identity: Identity, earliest: int) -> Checkpoint:
+        projection = self._named(projection)
         of = {"of_projection": projection, "of_topic": topic, "of_partition": partition}
 
         def stored(connection: Connection) -> Checkpoint | None:
@@ -114,11 +117,18 @@ class SqlPositions(PositionStore):
         return {"epoch": epoch, "next_offset": next_offset, "last_event_id": "", "updated_at": now_ms}
 
     def positions(self, projection: str, topic: str) -> Mapping[int, Checkpoint]:
-        of = {"of_projection": projection, "of_topic": topic}
-        rows = self._database.read(lambda c: c.execute(_POSITIONS, of).all())
-        return {row.partition_id: _checkpoint(row) for row in rows}
+        def look(connection: Connection) -> Mapping[int, Checkpoint]:
+            name = named(projection, self._reading(connection, projection))
+            rows = connection.execute(_POSITIONS, {"of_projection": name, "of_topic": topic})
+            return {row.partition_id: _checkpoint(row) for row in rows}
+
+        return self._database.read(look)
+
+    def _named(self, projection: str) -> str:
+        return named(projection, self._database.read(lambda c: self._reading(c, projection)))
 
     def new_epoch(self, projection: str, topic: str, identity: Identity, starts: Mapping[int, int]) -> int:
+        projection = self._named(projection)
         of = {"of_projection": projection, "of_topic": topic}
         key = {"projection": projection, "topic": topic}
 

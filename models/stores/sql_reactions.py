@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Table, bindparam, func, select, tuple_
@@ -14,7 +15,7 @@ from models.stores.port import Advance, Counts, DeadLetter, Kind, Reaction, Reac
 from models.stores.sql_database import Database
 from models.stores.sql_deadletters import keep
 from models.stores.sql_positions import SqlPositions, advance
-from models.tables import content_collect, content_like, reaction_count, user_follow
+from models.tables import reaction_tables
 
 _OLD_ROWS: Final = 1000
 # SQLite takes 32,766 parameters a statement, two a pair.
@@ -44,19 +45,28 @@ class _KindTable:
         }
 
 
-# In the order in which every transaction goes through them.
-_TABLES: Final[Mapping[Kind, _KindTable]] = {
-    "collect": _KindTable(content_collect, "content_id"),
-    "follow": _KindTable(user_follow, "followee_id"),
-    "like": _KindTable(content_like, "content_id"),
-}
-_ADD: Final = sql_upsert.add(reaction_count, "total")
-_count = reaction_count.c
-_COUNTS: Final = (
-    select(_count.kind, _count.target_id, func.sum(_count.total))
-    .where(_count.kind.in_(("like", "collect")), _count.target_id.in_(bindparam("ids", expanding=True)))
-    .group_by(_count.kind, _count.target_id)
-)
+class _Statements:
+    """The statements of one version."""
+
+    def __init__(self, version: int) -> None:
+        tables = reaction_tables(version)
+        # In the order in which every transaction goes through them.
+        self.kinds: Mapping[Kind, _KindTable] = {
+            "collect": _KindTable(tables.collect, "content_id"),
+            "follow": _KindTable(tables.follow, "followee_id"),
+            "like": _KindTable(tables.like, "content_id"),
+        }
+        self.add = sql_upsert.add(tables.total, "total")
+        count = tables.total.c
+        self.counts: Select[*tuple[Any, ...]] = (
+            select(count.kind, count.target_id, func.sum(count.total))
+            .where(count.kind.in_(("like", "collect")), count.target_id.in_(bindparam("ids", expanding=True)))
+            .group_by(count.kind, count.target_id)
+        )
+
+
+_statements = lru_cache(maxsize=8)(_Statements)
+_PROJECTION: Final = "reactions"
 
 
 class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
@@ -70,12 +80,14 @@ class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
             by_kind[reaction.kind].append(reaction)
 
         def fold(connection: Connection) -> None:
-            advance(connection, step, self._database.clock.now_ms())
+            version, named_step = self._step(connection, step)
+            advance(connection, named_step, self._database.clock.now_ms())
+            statements = _statements(version)
             changed: Counter[tuple[str, int]] = Counter()
-            for kind, table in _TABLES.items():
+            for kind, table in statements.kinds.items():
                 for piece in chunks(by_kind.get(kind, ()), _OLD_ROWS):
                     self._newest(connection, table, piece, changed)
-            self._count(connection, step.partition, changed)
+            self._count(connection, statements, step.partition, changed)
             keep(connection, self._database.is_sqlite, dead)
 
         self._database.write(fold)
@@ -95,19 +107,20 @@ class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
         if rows:
             connection.execute(table.upsert.on(self._database.is_sqlite), rows)
 
-    def _count(self, connection: Connection, partition: int, changed: Counter[tuple[str, int]]) -> None:
+    def _count(
+        self, connection: Connection, statements: _Statements, partition: int, changed: Counter[tuple[str, int]]
+    ) -> None:
         rows: list[sql_upsert.Row] = [
             {"kind": kind, "target_id": target, "partition_id": partition, "total": change}
             for (kind, target), change in sorted(changed.items())
             if change
         ]
         if rows:
-            connection.execute(_ADD.on(self._database.is_sqlite), rows)
+            connection.execute(statements.add.on(self._database.is_sqlite), rows)
 
     def statuses(self, kind: Kind, pairs: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
-        query = _TABLES[kind].statuses
-
         def look(connection: Connection) -> dict[tuple[int, int], int]:
+            query = _statements(self._reading(connection, _PROJECTION)).kinds[kind].statuses
             rows = (row for piece in chunks(pairs, _PAIRS) for row in connection.execute(query, {"pairs": piece}))
             return {(row[0], row[1]): row[2] for row in rows}
 
@@ -115,7 +128,8 @@ class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
 
     def counts(self, ids: Collection[int]) -> Mapping[int, Counts]:
         def look(connection: Connection) -> dict[tuple[str, int], int]:
-            rows = (row for piece in chunks(ids, _IDS) for row in connection.execute(_COUNTS, {"ids": piece}))
+            query = _statements(self._reading(connection, _PROJECTION)).counts
+            rows = (row for piece in chunks(ids, _IDS) for row in connection.execute(query, {"ids": piece}))
             return {(row[0], row[1]): int(row[2]) for row in rows}
 
         found = self._database.read(look) if ids else {}
