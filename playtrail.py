@@ -28,6 +28,7 @@ COMMANDS = {
     "up": "commands.serving",
     "gateway": "commands.serving",
     "consume": "commands.serving",
+    "rebuild": "commands.rebuild",
     "topics": "commands.topics",
     "catalogue": "commands.catalogue",
     "token": "commands.viewers",

@@ -43,18 +43,19 @@ class PlayVersions(PlayHeads, Versions):
     def _swap_version_value(self, seen: bytes | None, to: bytes) -> bool:
         """Store ``to`` if the row is ``seen``; whether it was."""
 
-    def at(self, version: int) -> Self:
-        """The same store with one version in the place of the active one; shares connections."""
+    def at(self, projection: str, version: int) -> Self:  # noqa: ARG002 -- there is one projection here
         pinned = copy(self)
         pinned._at, pinned._watching = version, False
         return pinned
 
     def pinned(self) -> Self:
-        store = self.at(self.version(PROJECTION).active)
+        if self._at is not None:
+            return self
+        store = self.at(PROJECTION, self.version(PROJECTION).active)
         store._watching = True
         return store
 
-    def version(self, projection: str) -> Version:  # noqa: ARG002 -- there is one projection here
+    def version(self, projection: str) -> Version:  # noqa: ARG002
         return _decode(self._version_value())
 
     def change(self, projection: str, seen: Version, to: Version) -> None:

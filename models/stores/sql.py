@@ -32,7 +32,6 @@ class SqlStore(SqlReactions, SqlClicks, SqlDeadLetters, SqlCatalogue, SqlStores)
         self._database.write(lambda c: first_versions(c, self._database.is_sqlite))
 
     def at(self, projection: str, version: int) -> SqlStore:
-        """The same store with one version of a projection in the place of the active one; shares connections."""
         pinned = copy(self)
         pinned._pinned = {projection: version}
         return pinned

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self
 
 import msgspec
 from msgspec import Struct
 
 from models.errors import Unavailable
-
-Store = TypeVar("Store")
 
 
 class Version(Struct, frozen=True, kw_only=True):
@@ -60,6 +58,10 @@ class Row(NamedTuple):
 
 class Versions(ABC):
     """The versions of the projections that a store holds. Methods block, and raise Unavailable as the stores do."""
+
+    @abstractmethod
+    def at(self, projection: str, version: int) -> Self:
+        """The same store with one version of a projection in the place of the active one; shares connections."""
 
     @abstractmethod
     def version(self, projection: str) -> Version:

@@ -31,7 +31,7 @@ class CrashContract:
         try:
             async with log.writer() as writer:
                 await consumer.start()
-                writing = asyncio.create_task(_write(writer))
+                writing = asyncio.create_task(write(writer))
                 for share in (0.1, 0.4, 0.7):
                     await _reached(sql, plays, share)
                     await consumer.kill9()
@@ -47,7 +47,7 @@ class CrashContract:
             plays.close()
 
 
-def _messages() -> Iterator[Message]:
+def messages() -> Iterator[Message]:
     """Likes and their cancelling, and heartbeats with repeats; in an order that is the same for each run."""
     rng, ids = random.Random(3), events.EventIds()
     sessions = [(str(uuid.UUID(int=rng.getrandbits(128))), rng.randint(1, VIDEOS)) for _ in range(EACH // 8)]
@@ -68,9 +68,10 @@ def _message(topic: str, event: events.Event, ms: int) -> Message:
     return Message(topic, events.key_of(event), events.encode(event), events.headers_of(event), ms)
 
 
-async def _write(writer: EventWriter) -> None:
+async def write(writer: EventWriter) -> None:
+    """Append all ``messages``."""
     pending: set[asyncio.Task[object]] = set()
-    for message in _messages():
+    for message in messages():
         pending.add(asyncio.create_task(writer.append(message)))
         if len(pending) >= 200:
             await asyncio.gather(*pending)
