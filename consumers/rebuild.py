@@ -10,19 +10,18 @@ changed. Nobody who reads sees anything go back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, NamedTuple, Protocol
 
-from consumers.checks import check_log
+from consumers.building import History, Part, records_of, together
 from consumers.port import Projection
 from consumers.reference import REFERENCES, Digest, digest
 from models.clock import Clock, SystemClock
 from models.errors import Fenced, PlaytrailError, Refused
-from models.eventlog.port import EventLog, LogReader, Record
+from models.eventlog.port import EventLog, Record
 from models.stores.versions import Version, Versions
 
-BATCH: Final = 10_000
 CLOSE: Final = 2_000
 """With no more records than this to go, the consumers are held and the switch begins."""
 HOLD_MS: Final = 10_000
@@ -48,47 +47,6 @@ class Report(NamedTuple):
     records: int
     digest: Digest | None
     held_ms: int
-
-
-class History(Protocol):
-    """Records that the log no longer has: those of one partition before an offset, in order, in batches."""
-
-    def __call__(self, partition: int, before: int) -> AsyncIterator[Sequence[Record]]: ...
-
-
-class _Part:
-    """One partition of the version that is built: its reader, and how far it is folded."""
-
-    def __init__(self, number: int, reader: LogReader, projection: Projection) -> None:
-        self.number, self.reader, self.projection = number, reader, projection
-        self.at = 0
-
-    async def open(self, history: History | None) -> None:
-        """Where this version was left, or the first record there ever was."""
-        projection, topic = self.projection, self.projection.topic
-        identity = await self.reader.identity(topic)
-        first, _ = (await self.reader.bounds(topic))[self.number]
-        start = 0 if history else first
-        checkpoint = await asyncio.to_thread(projection.open, self.number, identity, start)
-        self.at = checkpoint.next_offset
-        if history is not None and self.at < first:
-            async for records in history(self.number, first):
-                if later := [record for record in records if record.offset >= self.at]:
-                    await self.apply(later)
-            self.at = max(self.at, first)
-        else:
-            await check_log(self.reader, projection.name, topic, self.number, checkpoint)
-
-    async def apply(self, records: Sequence[Record]) -> None:
-        """Fold records, durably."""
-        self.at = (await asyncio.to_thread(self.projection.apply, self.number, records)).next_offset
-
-    async def to(self, end: int, done: Callable[[int], Awaitable[None]]) -> None:
-        """Fold up to an offset."""
-        async for records in _records(self.reader, self.projection.topic, self.number, self.at, end):
-            before = self.at
-            await self.apply(records)
-            await done(self.at - before)
 
 
 class Rebuild:
@@ -171,7 +129,7 @@ class Rebuild:
             raise Refused("log", ", ".join(cut), allowed)
 
     @asynccontextmanager
-    async def _parts(self) -> AsyncIterator[list[_Part]]:
+    async def _parts(self) -> AsyncIterator[list[Part]]:
         """Every partition of the version that is built, open."""
         version = self._row.building
         await asyncio.to_thread(self._store.make, self._name, version)
@@ -180,15 +138,15 @@ class Rebuild:
             # A reader for each: one that goes from partition to partition waits a moment at each.
             numbers = sorted(await self._ends())
             readers = [await stack.enter_async_context(self._log.reader()) for _ in numbers]
-            parts = [_Part(n, reader, projection) for n, reader in zip(numbers, readers, strict=True)]
-            await asyncio.gather(*(part.open(self._history) for part in parts))
+            parts = [Part(n, reader, projection) for n, reader in zip(numbers, readers, strict=True)]
+            await together(part.open(self._history) for part in parts)
             yield parts
 
     async def _ends(self) -> Mapping[int, int]:
         async with self._log.reader() as reader:
             return {number: end for number, (_, end) in (await reader.bounds(self._topic)).items()}
 
-    async def _fold(self, parts: Sequence[_Part], ends: Mapping[int, int], phase: str) -> None:
+    async def _fold(self, parts: Sequence[Part], ends: Mapping[int, int], phase: str) -> None:
         """Bring every partition to its end; Fenced when another rebuild has taken over."""
         total, done = sum(max(0, ends[part.number] - part.at) for part in parts), 0
 
@@ -199,7 +157,7 @@ class Rebuild:
             self._tell(phase, done, total)
             await self._still_ours()
 
-        await asyncio.gather(*(part.to(ends[part.number], count) for part in parts))
+        await together(part.to(ends[part.number], count) for part in parts)
 
     async def _still_ours(self) -> None:
         """Looked at once a second; raises Fenced."""
@@ -240,10 +198,10 @@ class Rebuild:
             if self._history is not None and first:
                 async for records in self._history(partition, first):
                     yield records
-            async for records in _records(reader, self._topic, partition, first, end):
+            async for records in records_of(reader, self._topic, partition, first, end):
                 yield records
 
-    async def _catch_up_and_switch(self, parts: Sequence[_Part], compared: Digest | None) -> Report:
+    async def _catch_up_and_switch(self, parts: Sequence[Part], compared: Digest | None) -> Report:
         for _ in range(_ROUNDS):
             ends = await self._ends()
             if sum(ends[part.number] - part.at for part in parts) <= CLOSE:
@@ -252,7 +210,7 @@ class Rebuild:
         held_ms = await self._switch(parts)
         return Report(self._row.active, self._folded, compared, held_ms)
 
-    async def _switch(self, parts: Sequence[_Part]) -> int:
+    async def _switch(self, parts: Sequence[Part]) -> int:
         """Hold the consumers, fold what is left, change the row; returns how long they were held."""
         begun = self._clock.now_ms()
         self._row = await self._change(self._row, self._row.changed(switch_until=begun + HOLD_MS))
@@ -275,16 +233,3 @@ class Rebuild:
 
 def _silent(phase: str, done: int, total: int) -> None:
     pass
-
-
-async def _records(
-    reader: LogReader, topic: str, partition: int, start: int, end: int
-) -> AsyncIterator[Sequence[Record]]:
-    """The records from ``start`` to before ``end``, in batches; offsets may have gaps."""
-    while start < end:
-        found = await reader.read(topic, partition, start, BATCH)
-        if not found:
-            return
-        start = found[-1].offset + 1
-        if records := found if start <= end else [record for record in found if record.offset < end]:
-            yield records

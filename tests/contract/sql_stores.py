@@ -13,9 +13,10 @@ from tests.contract.sql_base import Opener, opened
 from tests.contract.sql_catalogue import SqlCatalogueContract
 from tests.contract.sql_positions import SqlPositionsContract
 from tests.contract.sql_reactions import SqlReactionsContract
+from tests.contract.sql_versions import SqlVersionsContract
 
 
-class SqlStoresContract(SqlPositionsContract, SqlReactionsContract, SqlCatalogueContract):
+class SqlStoresContract(SqlPositionsContract, SqlReactionsContract, SqlCatalogueContract, SqlVersionsContract):
     """Everything behind one URL."""
 
     def connect(self, url: str) -> SqlStores:

@@ -16,11 +16,12 @@ from models.errors import Refused, Unavailable
 from models.stores.plays_hbase import PART_BYTES, HBasePlays
 from models.stores.port import PlayRow, Top, stamp_of
 from tests.contract.play_stores import LOG, NEW, OLD, TOPIC, Make, P, PlayStoresContract, at
+from tests.contract.play_versions import PlayVersionsContract
 
 pytestmark = pytest.mark.real
 
 
-class TestHBasePlays(PlayStoresContract):
+class TestHBasePlays(PlayStoresContract, PlayVersionsContract):
     @pytest.fixture
     def make(self, hbase_url: str) -> Make:
         return lambda: HBasePlays(hbase_url)
