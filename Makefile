@@ -1,7 +1,7 @@
 # make run    the page, on the embedded default          make test   every test, embedded and real servers
 # make check  ruff, mypy --strict, import contracts      make stack  real Kafka, MariaDB, HBase until Ctrl-C
 # make chaos  breaks real servers, prints what was lost   make stack-stop  stops one left running
-# make bench  likes a second, beside a bare floor        make simulate  10,000 seeds of the fault simulator
+# make bench  side by side with peers, on real servers   make simulate  10,000 seeds of the fault simulator
 PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/installed

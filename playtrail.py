@@ -29,7 +29,9 @@ COMMANDS = {
     "gateway": "commands.serving",
     "consume": "commands.serving",
     "rebuild": "commands.rebuild",
+    "replay": "commands.replay",
     "topics": "commands.topics",
+    "lag": "commands.lag",
     "catalogue": "commands.catalogue",
     "token": "commands.viewers",
     "demo": "commands.viewers",
@@ -104,7 +106,7 @@ def parts_of(config: Settings, contract: topics.Topics, log: EventLog, *, demo: 
 
     clock, writer = SystemClock(), log.writer()
     outbox = Outbox(writer, config.data / "spool.db", clock=clock, max_bytes=config.spool << 20)
-    return Parts(config, contract, outbox, writer, open_sql(config), open_plays(config), clock, demo)
+    return Parts(config, contract, outbox, writer, open_sql(config), open_plays(config), clock, log, demo)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import msgspec
 from models.errors import PlaytrailError, PoisonRecord
 from models.eventlog.port import Message, Record
 from models.events import DEAD, Event
+from models.lag.probe import is_probe
 from models.stores.port import DeadLetter
 
 E = TypeVar("E")
@@ -69,6 +70,8 @@ def decoded(
         try:
             events.append((record, decode(record.value)))
         except PoisonRecord as error:
+            if is_probe(record.value):
+                continue
             dead.append(letter(projection, record, str(error)))
             at.append(index)
         except TypeError:  # Kafka has records without a value; they mean a deletion, which no topic of ours has

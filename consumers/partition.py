@@ -33,8 +33,10 @@ class Tuning:
     How a runner works; times in seconds.
 
     Attributes:
-        max_records: Records of a batch, and of a poll; a partition holds three times as many at most.
+        max_records: Records of a poll, and folded at once; a partition holds three times as many at most.
+        flush_records: After so many folded records comes a flush, also when more wait.
         linger: Least time between two flushes of a partition, so that small batches gather.
+        gather: How long after a flush more records are waited for, when there are so many that a poll was filled.
         wait: How long a poll waits.
         budget: How long a running flush is waited for when its partition is revoked.
         first_delay, last_delay: Back-off after failures, doubling.
@@ -42,8 +44,10 @@ class Tuning:
         forward: Limit for sending a dead letter to behavior.dead.
     """
 
-    max_records: int = 5_000
+    max_records: int = 2_000
+    flush_records: int = 20_000
     linger: float = 0.03
+    gather: float = 0.25
     wait: float = 0.1
     budget: float = 10.0
     first_delay: float = 0.2
@@ -87,6 +91,9 @@ class Partition:
     """
     A task that owns one partition from its assignment until it is given back.
 
+    Records are folded as they come, and flushed when none is left: at once when there are few. While there are many,
+    flushes are few and large; a video's row is then written once for many of its events.
+
     It is never cancelled while a thread folds: ``leave`` asks it to end after the running batch. Whatever raises, the
     projection's memory is thrown away and loaded from the sink again, so no half-folded batch survives.
 
@@ -105,7 +112,8 @@ class Partition:
         self._wake, self._leaving = asyncio.Event(), asyncio.Event()
         self._abandoned = self._in_thread = False
         self._interrupted: PlaytrailError | None = None
-        self._flushed_at = self._paused_at = 0.0
+        self._folded = self._oldest_ms = 0
+        self._flush_began = self._flush_ended = self._paused_at = 0.0
         name = parts.projection.name
         self._log = structlog.get_logger().bind(projection=name, partition=number)
         self.task = asyncio.create_task(self._run(), name=f"playtrail-{name}-{number}")
@@ -175,6 +183,8 @@ class Partition:
         checkpoint = await self._in(projection.open, self.number, identity, bounds[self.number][0])
         await check_log(reader, projection.name, projection.topic, self.number, checkpoint)
         self._moved(checkpoint.next_offset)
+        if not self._abandoned:
+            self._parts.durable(self.number, checkpoint.next_offset)  # puts a copy right that a crash left behind
         self._log.debug("opened", position=checkpoint.next_offset, epoch=checkpoint.epoch)
         self.seek_to = checkpoint.next_offset
         self._enter("ready")
@@ -186,14 +196,26 @@ class Partition:
             if self._buffer:
                 await self._linger()
                 await self._apply(self._take())
-            else:
-                await self._wake.wait()
-                self._wake.clear()
+            elif not await self._woken():
+                await self._flush(self._parts.projection.flush)
+        if self._folded and not self._abandoned:
+            await self._flush(self._parts.projection.flush)
 
     async def _linger(self) -> None:
-        left = self._flushed_at + self._parts.tuning.linger - asyncio.get_running_loop().time()
+        left = self._flush_began + self._parts.tuning.linger - asyncio.get_running_loop().time()
         if left > 0 and len(self._buffer) < self._parts.tuning.max_records:
             await asyncio.sleep(left)
+
+    async def _woken(self) -> bool:
+        """Wait until something happened; False when it is time to flush what is folded."""
+        left = self._flush_ended + self._parts.tuning.gather - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(max(0.0, left) if self._folded else None):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        self._wake.clear()
+        return True
 
     def _take(self) -> list[Record]:
         size = self._parts.tuning.max_records
@@ -204,20 +226,35 @@ class Partition:
         return batch
 
     async def _apply(self, batch: list[Record]) -> None:
-        loop, metrics = asyncio.get_running_loop(), self._parts.metrics
-        self._flushed_at = loop.time()
-        applied: Applied = await self._in(self._parts.projection.apply, self.number, batch)
-        name = self._parts.projection.name
-        metrics.flush.labels(name).observe(loop.time() - self._flushed_at)
-        metrics.age.labels(name).observe(max(0.0, (self._parts.clock.now_ms() - batch[0].timestamp) / 1000))
-        metrics.batches.labels(name).observe(len(batch))
-        metrics.events.labels(name).inc(len(batch))
+        if not self._folded:
+            self._oldest_ms = batch[0].timestamp
+        self._folded += len(batch)
+        if self._is_due():
+            await self._flush(self._parts.projection.apply, batch)
+        else:
+            await self._in(self._parts.projection.fold, self.number, batch)
+
+    def _is_due(self) -> bool:
+        tuning, folded = self._parts.tuning, self._folded
+        gathered = self._flush_ended + tuning.gather <= asyncio.get_running_loop().time()
+        return folded >= tuning.flush_records or (not self._buffer and (folded < tuning.max_records or gathered))
+
+    async def _flush(self, call: Callable[..., Applied], *batch: list[Record]) -> None:
+        loop, metrics, name = asyncio.get_running_loop(), self._parts.metrics, self._parts.projection.name
+        self._flush_began = loop.time()
+        applied = await self._in(call, self.number, *batch)
+        self._flush_ended = loop.time()
+        metrics.flush.labels(name).observe(self._flush_ended - self._flush_began)
+        metrics.age.labels(name).observe(max(0.0, (self._parts.clock.now_ms() - self._oldest_ms) / 1000))
+        metrics.batches.labels(name).observe(self._folded)
+        metrics.events.labels(name).inc(self._folded)
+        self._folded = 0
         self._backoff.reset()
         self._moved(applied.next_offset)
         if not self._abandoned:
             self._parts.durable(self.number, applied.next_offset)
         for dead in applied.dead:
-            metrics.dead.labels(name).inc()
+            metrics.died(name, dead.error)
             await self._forward(dead)
 
     async def _forward(self, dead: DeadLetter) -> None:
@@ -240,7 +277,7 @@ class Partition:
     def _failed(self, error: Exception) -> None:
         self._in_thread = False
         self._buffer.clear()
-        self._held, self.seek_to, self._interrupted = False, None, None
+        self._held, self.seek_to, self._interrupted, self._folded = False, None, None, 0
         self._parts.subscription.pause([self.number])
         reason = str(error) if isinstance(error, PlaytrailError) else f"{type(error).__name__}: {error}"
         self._count(error)

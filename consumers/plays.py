@@ -22,7 +22,7 @@ from models import events
 from models.errors import LogMismatch, PoisonRecord
 from models.eventlog.port import Identity, Record
 from models.events import Play
-from models.stores.port import Checkpoint, DeadLetters, PlayStore, Top, stamp_of
+from models.stores.port import Checkpoint, DeadLetter, DeadLetters, PlayStore, Top, stamp_of
 
 CACHED_ROWS: Final = 200_000
 """Rows in memory, all partitions together: about 60 MB."""
@@ -67,13 +67,20 @@ class Plays(Projection):
         remedy = "playtrail consume plays --new-epoch"
         raise LogMismatch(f"sessions of plays, partition {partition}: {torn}; to go on without them: {remedy}")
 
-    def apply(self, partition: int, records: Sequence[Record]) -> Applied:
+    def fold(self, partition: int, records: Sequence[Record]) -> None:
         fold = self._open[partition]
         found, dead = decoded(self.name, records, decode, fold.limits)
         fold.fold(found)
+        fold.dead += dead
+        last = last_id(records[-1], [(r, event) for r, (event, _) in found[-1:]])
+        fold.folded = records[-1].offset + 1, last
+
+    def flush(self, partition: int) -> Applied:
+        fold = self._open[partition]
+        dead, fold.dead = fold.dead, []
         if dead:
             self._dead.put_dead(dead)
-        fold.flush(records[-1].offset + 1, last_id(records[-1], [(r, event) for r, (event, _) in found[-1:]]))
+        fold.flush(*fold.folded)
         fold.rows.shrink(self._cached_rows // max(1, len(self._open)))
         return Applied(fold.checkpoint.next_offset, dead)
 
@@ -82,12 +89,20 @@ class Plays(Projection):
 
 
 class PartitionFold:
-    """What one partition has in memory, from opening to dropping."""
+    """
+    What one partition has in memory, from opening to dropping.
+
+    Attributes:
+        folded: The offset folded next, and the event_id of the record before it.
+        dead: Letters of the records since the last flush.
+    """
 
     def __init__(
         self, store: PlayStore, partition: int, checkpoint: Checkpoint, sessions: Sessions, ring: parts.Ring, top: Top
     ) -> None:
         self.checkpoint, self.limits = checkpoint, Limits()
+        self.folded = checkpoint.next_offset, checkpoint.last_event_id
+        self.dead: list[DeadLetter] = []
         self.rows = RowCache(store, checkpoint.epoch)
         self._store, self._partition = store, partition
         self._sessions, self._ring = sessions, ring

@@ -22,7 +22,10 @@ class Projection(ABC):
     Folds one topic; keeps its position in its own sink, so that read model and position cannot disagree.
 
     The methods block and are called in worker threads, several partitions at once, but one partition by one thread
-    at a time. The fold depends on the log alone: no clock, no randomness.
+    at a time. The fold depends on the log alone: no clock, no randomness; nor on where a flush ends a batch.
+
+    After any exception the partition is unusable until it is opened again; the sink is as before, or holds what opening
+    and folding the same records again completes to the same content.
 
     Attributes:
         name: The projection, as in topics.yaml.
@@ -43,18 +46,29 @@ class Projection(ABC):
         """
 
     @abstractmethod
-    def apply(self, partition: int, records: Sequence[Record]) -> Applied:
+    def fold(self, partition: int, records: Sequence[Record]) -> None:
         """
-        Fold records that follow the position, at least one, and make them durable together with the new position.
+        Fold records, at least one, that follow those folded before, in memory.
 
-        After any exception the partition is unusable until it is opened again; the sink is as before, or holds what
-        opening and folding the same records again completes to the same content.
+        Raises:
+            Unavailable: The sink is away.
+            TooManyDead: The records are not what this projection folds.
+        """
+
+    @abstractmethod
+    def flush(self, partition: int) -> Applied:
+        """
+        Make durable what was folded since the last flush, at least one record, together with the new position.
 
         Raises:
             Unavailable: The sink is away.
             Fenced: Another owner moved the partition on.
-            TooManyDead: The records are not what this projection folds.
         """
+
+    def apply(self, partition: int, records: Sequence[Record]) -> Applied:
+        """Fold, and flush."""
+        self.fold(partition, records)
+        return self.flush(partition)
 
     @abstractmethod
     def drop(self, partition: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from consumers.deadletters import checked
 from consumers.transactional import Found, Transactional
@@ -21,7 +21,11 @@ _WORDS: Final[dict[type[events.Event], tuple[Kind, int]]] = {
 }
 
 
-class Reactions(Transactional[events.AnyReaction, ReactionSink]):
+Newest: TypeAlias = dict[tuple[Kind, int, int], Reaction]
+"""The reaction with the largest event_id for each (kind, user, target)."""
+
+
+class Reactions(Transactional[events.AnyReaction, ReactionSink, Newest]):
     """See Transactional."""
 
     name = "reactions"
@@ -30,13 +34,25 @@ class Reactions(Transactional[events.AnyReaction, ReactionSink]):
     def decode(self, value: bytes) -> events.AnyReaction:
         return checked(events.decode_reaction(value))
 
-    def store(self, step: Advance, found: Found[events.AnyReaction], dead: Sequence[DeadLetter]) -> None:
-        self.sink.apply_reactions(step, newest(found), dead)
+    def begin(self) -> Newest:
+        return {}
+
+    def gather(self, batch: Newest, found: Found[events.AnyReaction]) -> None:
+        keep_newest(batch, found)
+
+    def store(self, step: Advance, batch: Newest, dead: Sequence[DeadLetter]) -> None:
+        self.sink.apply_reactions(step, list(batch.values()), dead)
 
 
 def newest(found: Iterable[tuple[Record, events.AnyReaction]]) -> Sequence[Reaction]:
     """The event with the largest event_id for each (kind, user, target)."""
-    best: dict[tuple[Kind, int, int], Reaction] = {}
+    best: Newest = {}
+    keep_newest(best, found)
+    return list(best.values())
+
+
+def keep_newest(best: Newest, found: Iterable[tuple[Record, events.AnyReaction]]) -> None:
+    """Put events in the place of older ones."""
     for record, event in found:
         kind, status = _WORDS[type(event)]
         target = event.followee_id if isinstance(event, events.Follow | events.NoFollow) else event.video_id
@@ -44,4 +60,3 @@ def newest(found: Iterable[tuple[Record, events.AnyReaction]]) -> Sequence[React
         known = best.get(key)
         if known is None or event.event_id > known.event_id:
             best[key] = Reaction(kind, event.user_id, target, status, event.event_id, record.timestamp)
-    return list(best.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Iterable, Set
 from typing import Final
 
 from models.stores.port import PlayStore
@@ -26,13 +26,13 @@ class RowCache:
     def __init__(self, store: PlayStore, epoch: int) -> None:
         self._store, self._epoch = store, epoch
         self._rows: dict[int, list[int]] = {}
-        self._in_use: Collection[int] = ()
+        self._in_use: set[int] = set()
         self.changed: set[int] = set()
         self.ahead = False
 
     def load(self, videos: Set[int]) -> Iterable[int]:
         """Read those that are missing, all at once; returns those that the store has."""
-        self._in_use = videos
+        self._in_use |= videos
         missing = sorted(videos - self._rows.keys())
         found = self._store.rows(missing) if missing else {}
         for video_id in missing:
@@ -66,10 +66,11 @@ class RowCache:
         self.ahead = False
 
     def shrink(self, size: int) -> None:
-        """Forget the rows not used for longest until ``size`` are left; only between batches."""
+        """Forget the rows not used for longest until ``size`` are left; only after ``written``."""
+        in_use, self._in_use = self._in_use, set()
         if len(self._rows) <= size:
             return
-        for video_id in self._in_use:
+        for video_id in in_use:
             self._rows[video_id] = self._rows.pop(video_id)
         for video_id in list(self._rows)[: len(self._rows) - size]:
             del self._rows[video_id]

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from consumers.lagging import lag_watched
 from consumers.metrics import Metrics
 from consumers.partition import Backoff, Tuning
 from consumers.plays import Plays
@@ -22,6 +23,7 @@ from consumers.runner import Runner
 from consumers.views import Views
 from models.errors import InvalidSetting, Unavailable
 from models.eventlog.port import EventLog, EventWriter
+from models.lag.sampler import Sampler, sinks_of
 from models.stores.port import PlayStores, SqlStores
 from models.topics import Topics
 
@@ -67,6 +69,8 @@ async def serve(
     make = partial(Runner, log, member=member, threads=threads, metrics=counted, writer=writer, tuning=tuning)
     folds = [_projection(name, topics, sql, plays) for name in projections]
     runners = [make(projection) for projection in folds]
+    for name in projections:
+        counted.begin(name)
     try:
         async with contextlib.AsyncExitStack() as stack:
             if metrics is not None:
@@ -75,6 +79,9 @@ async def serve(
                 if listening is not None:
                     listening(*address)
             await _create(sql, plays, stop, tuning)
+            if metrics is not None:
+                sampler = Sampler(log, sinks_of(sql, plays, projections), topics)
+                await stack.enter_async_context(lag_watched(sampler, counted.show_lag(projections)))
             if writer is not None:
                 await stack.enter_async_context(writer)
             return await _run(runners, stop)

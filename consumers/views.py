@@ -11,7 +11,7 @@ from models import events
 from models.stores.port import Advance, DeadLetter, ViewSink
 
 
-class Views(Transactional[events.AnyView, ViewSink]):
+class Views(Transactional[events.AnyView, ViewSink, Counter[int]]):
     """See Transactional. ``hot`` is kept in the log for analysts only."""
 
     name = "views"
@@ -20,6 +20,11 @@ class Views(Transactional[events.AnyView, ViewSink]):
     def decode(self, value: bytes) -> events.AnyView:
         return checked(events.decode_view(value))
 
-    def store(self, step: Advance, found: Found[events.AnyView], dead: Sequence[DeadLetter]) -> None:
-        clicks = Counter(event.video_id for _, event in found if isinstance(event, events.Detail))
-        self.sink.apply_clicks(step, clicks, dead)
+    def begin(self) -> Counter[int]:
+        return Counter()
+
+    def gather(self, batch: Counter[int], found: Found[events.AnyView]) -> None:
+        batch.update(event.video_id for _, event in found if isinstance(event, events.Detail))
+
+    def store(self, step: Advance, batch: Counter[int], dead: Sequence[DeadLetter]) -> None:
+        self.sink.apply_clicks(step, batch, dead)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, cast
 
@@ -20,6 +19,7 @@ from gateway.jwks import Jwks
 from gateway.metrics import Metrics
 from gateway.middlewares import guard
 from gateway.openapi import Description
+from gateway.ops import Ops
 from gateway.page import Page
 from gateway.parts import Parts as Parts
 from gateway.plays import Plays
@@ -80,6 +80,7 @@ class _Built:
         self._emitter = Emitter(parts.outbox, self.metrics)
         self._view_log = ViewLog(parts.writer, self.metrics)
         self._health = Health(parts, self._catalogue, self._sql, self._plays)
+        self._ops = Ops(parts, self.metrics.registry)
         self.handlers = self._handlers(gate, secret)
         self._gauges(verifier, rates)
 
@@ -102,6 +103,7 @@ class _Built:
             metrics=self.metrics,
             description=Description(),
             page=Page(gate, parts.clock, secret if parts.demo else None),
+            ops=self._ops,
         )  # fmt: skip
 
     def _gauges(self, verifier: Verifier, rates: Sequence[Rates]) -> None:
@@ -127,6 +129,7 @@ class _Built:
                 asyncio.create_task(every(REFRESH_SECONDS, "catalogue", self._catalogue.refresh)),
                 asyncio.create_task(every(REFRESH_SECONDS, "hot and rank", self._showcase.refresh)),
                 asyncio.create_task(self._view_log.run()),
+                asyncio.create_task(self._ops.run()),
             ]
             try:
                 yield
@@ -156,19 +159,6 @@ class _Built:
     async def stopping(self, _: web.Application) -> None:
         """Say so to the load balancer, while the last requests are answered."""
         self._health.stopping = True
-
-
-def collect_less() -> None:
-    """
-    Make Python's cycle collector rare in this process; call it once, before serving.
-
-    A request leaves a few dozen objects in cycles, so the default (every 700 allocations) walks the heap all the time:
-    two runs of `make bench` on a shared machine saw a p99 of 56 ms with it and 16 ms with these thresholds, and 98 and
-    79 µs of processor time a like. What start-up made is never garbage and is not walked at all.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 async def serve(

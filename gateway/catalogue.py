@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from gateway.envelope import HttpError, not_found
@@ -12,10 +14,11 @@ from gateway.workers import Workers
 from models.errors import Unavailable
 from models.stores import port
 
-PAGE: Final = 10_000
+PAGE: Final = 2_000
+"""Small: while a thread makes rows of a page, requests are answered more slowly."""
 FULL_SECONDS: Final = 30.0
-FULL_SHARE: Final = 20
-"""A full reading may take this part (1/20) of the time at most: a million videos take seconds to read."""
+TURN_SECONDS: Final = 0.05
+"""How much of a turn (of a second or so) goes into reading everything again: a million videos take minutes."""
 LOOKUPS: Final = 20
 """Unknown ids looked up a second; the rest of them are taken for what they most likely are, invented."""
 
@@ -27,39 +30,78 @@ class Known(NamedTuple):
     owner_id: int
 
 
+class _Reading:
+    """
+    The approved videos up to the id ``last``.
+
+    Two arrays in the order of ids, twelve bytes a video: a dict of a million takes ten times that.
+    """
+
+    def __init__(self) -> None:
+        self.ids = array("q")
+        self._kinds = array("I")
+        self._known: list[Known] = []
+        self._places: dict[Known, int] = {}
+        self.last = 0
+
+    def add(self, page: Sequence[port.Entry]) -> None:
+        """Take the next videos."""
+        for entry in page:
+            if entry.audit_status == 0:
+                self.ids.append(entry.id)
+                self._kinds.append(self._place(Known(entry.category, entry.owner_id)))
+        self.last = page[-1].id
+
+    def _place(self, known: Known) -> int:
+        """Where the same content stands: a million videos have few owners."""
+        place = self._places.get(known)
+        if place is None:
+            place = self._places[known] = len(self._known)
+            self._known.append(known)
+        return place
+
+    def get(self, video_id: int) -> Known | None:
+        place = bisect_left(self.ids, video_id)
+        found = place < len(self.ids) and self.ids[place] == video_id
+        return self._known[self._kinds[place]] if found else None
+
+
 class Catalogue:
     """
     The approved videos (audit_status 0), as the last reading found them.
 
-    New ids are read every second; everything, and so what was withdrawn, every 30 seconds.
+    New ids are read every second; everything, and so what was withdrawn, every 30 seconds, or as often as a twentieth
+    of the time allows.
     """
 
     def __init__(self, workers: Workers, sql: port.Catalogue) -> None:
         self._workers, self._sql = workers, sql
-        self._known: dict[int, Known] = {}
-        self._ids = array("q")
-        self._highest = 0
-        self._kinds: dict[Known, Known] = {}
-        self._next_full = float("-inf")
+        self._reading = _Reading()
+        self._again: _Reading | None = None
+        self._next_full = float("inf")
         self._allowance, self._allowed_at = float(LOOKUPS), 0.0
         self.loaded_at: float | None = None
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._reading.ids)
 
     async def refresh(self) -> None:
-        """One turn: the new ids, or everything when that is due. Raises Unavailable; then all stays as it was."""
+        """
+        One turn: the new ids, and a piece of reading everything again when that is due.
+
+        Raises Unavailable; then the videos known are those that were known before.
+        """
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        full = begun >= self._next_full
-        known, ids, highest = await self._read(0 if full else self._highest)
-        if full:
-            self._known, self._ids = known, ids
-            self._next_full = loop.time() + max(FULL_SECONDS, FULL_SHARE * (loop.time() - begun))
-        else:
-            self._ids.extend(i for i in ids if i not in self._known)
-            self._known.update(known)
-        self._highest, self.loaded_at = highest, begun
+        while await self._read_on(self._reading):
+            pass
+        if self.loaded_at is None:
+            self._next_full = loop.time() + FULL_SECONDS
+        self.loaded_at = begun
+        if self._again is None and begun >= self._next_full:
+            self._again, self._next_full = _Reading(), begun + FULL_SECONDS
+        if self._again is not None:
+            await self._read_again(self._again, loop.time() + TURN_SECONDS)
 
     async def find(self, video_id: int) -> Known:
         """
@@ -67,7 +109,7 @@ class Catalogue:
 
         An unknown id is looked up once, so that a video loaded a moment ago works at once.
         """
-        found = self._known.get(video_id)
+        found = self._reading.get(video_id)
         if found is not None:
             return found
         if self.loaded_at is None:
@@ -79,30 +121,22 @@ class Catalogue:
         return found
 
     def sample(self, count: int) -> list[int]:
-        """``count`` random ids, all when there are fewer."""
-        return random.sample(self._ids, min(count, len(self._ids)))
+        """``count`` random ids in random order, all when there are fewer."""
+        return random.sample(self._reading.ids, min(count, len(self)))
 
-    async def _read(self, after: int) -> tuple[dict[int, Known], array[int], int]:
-        known: dict[int, Known] = {}
-        ids = array("q")
-        while last := await self._workers.run(self._page, after, known, ids):
-            after = last
-        return known, ids, after
+    async def _read_on(self, reading: _Reading) -> bool:
+        """Add the next page; returns whether there was one."""
+        page = await self._workers.run(self._sql.entries, reading.last, PAGE)
+        if page:
+            reading.add(page)
+        return bool(page)
 
-    def _page(self, after: int, known: dict[int, Known], ids: array[int]) -> int:
-        """Add the next page; returns its last id, or 0 at the end."""
-        page = self._sql.entries(after, PAGE)
-        for entry in page:
-            if entry.audit_status == 0:
-                known[entry.id] = self._kind(Known(entry.category, entry.owner_id))
-                ids.append(entry.id)
-        return page[-1].id if page else 0
-
-    def _kind(self, kind: Known) -> Known:
-        """The same object for the same content: a million videos have few owners."""
-        if len(self._kinds) > 100_000:
-            self._kinds.clear()
-        return self._kinds.setdefault(kind, kind)
+    async def _read_again(self, reading: _Reading, until: float) -> None:
+        """Go on with a reading until that time (of the loop); when it is whole it takes the place of the last one."""
+        while await self._read_on(reading):
+            if asyncio.get_running_loop().time() >= until:
+                return
+        self._reading, self._again = reading, None
 
     def _may_look_up(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -120,7 +154,7 @@ class Catalogue:
             return None  # an id that was never seen, and nobody to ask
         if video is None or video.audit_status != 0:
             return None
-        return self._kind(Known(video.category, video.owner_id))
+        return Known(video.category, video.owner_id)
 
 
 def unknown(video_id: int) -> HttpError:

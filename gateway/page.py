@@ -25,6 +25,11 @@ FIRST_STRANGER: Final = 9_000_000_000
 """Demo viewers get ids from here on, out of the way of real ones."""
 
 
+def page_file(name: str) -> web.FileResponse:
+    """A page of ours, with the policy of pages."""
+    return web.FileResponse(STATIC / name, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
+
+
 class Page:
     """
     Serves the page.
@@ -45,8 +50,7 @@ class Page:
 
     async def docs(self, _: web.Request) -> web.StreamResponse:
         """GET /docs: a page that shows /openapi.json."""
-        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
-        return web.FileResponse(STATIC / "docs.html", headers=headers)
+        return page_file("docs.html")
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """GET /."""

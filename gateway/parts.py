@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.clock import Clock
-from models.eventlog.port import EventWriter
+from models.eventlog.port import EventLog, EventWriter
 from models.eventlog.spool import Outbox
 from models.settings import Settings
 from models.stores.port import PlayStores, SqlStores
@@ -20,6 +20,7 @@ class Parts:
     Attributes:
         outbox: Where reactions and plays go; the app enters it, and it enters ``writer``.
         writer: The log itself; views are appended to it without the spool behind them.
+        log: Where the operator's page looks.
         demo: Whether a stranger who opens the page becomes a random viewer.
     """
 
@@ -30,4 +31,5 @@ class Parts:
     sql: SqlStores
     plays: PlayStores
     clock: Clock
+    log: EventLog
     demo: bool = False

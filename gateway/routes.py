@@ -10,6 +10,7 @@ from gateway import answers
 from gateway.health import Health
 from gateway.metrics import Metrics
 from gateway.openapi import Description
+from gateway.ops import Ops, OpsAnswer
 from gateway.page import Page
 from gateway.plays import BODY, Plays
 from gateway.reactions import Reactions
@@ -30,6 +31,7 @@ class Handlers:
     metrics: Metrics
     description: Description
     page: Page
+    ops: Ops
 
 
 READ: Final = (400, 401, 404, 429, 503)
@@ -57,6 +59,8 @@ def table(h: Handlers) -> list[Route]:
         Route("GET", "/health/ready", h.health.ready, "anyone", "Whether each part works", answers.ReadyAnswer,
               errors=(503,)),
         Route("GET", "/metrics", h.metrics.get, "anyone", "Prometheus metrics", content="text/plain"),
+        Route("GET", "/ops", h.ops.page, "anyone", "The operator's page", content="text/html"),
+        Route("GET", "/ops/lag", h.ops.lag, "anyone", "How far each projection is behind the log", OpsAnswer),
         Route("GET", "/openapi.json", h.description.get, "anyone", "This description"),
         Route("GET", "/docs", h.page.docs, "anyone", "This description as a page", content="text/html"),
         Route("GET", "/static/{name}", h.page.asset, "anyone", "A file of the dashboard", errors=(404,)),

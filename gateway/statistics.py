@@ -66,13 +66,18 @@ class Statistics:
     async def _read(self) -> bytes:
         read_at = events.rfc3339(self._clock.now_ms())
         try:
-            tops = await self._plays_pool.run(self._plays.tops)
+            # The titles that were shown last are those that will be shown, mostly: one wait instead of two.
+            tops, _ = await asyncio.gather(
+                self._plays_pool.run(self._plays.tops), self._learn_titles(self._titles.keys())
+            )
         except Unavailable:
             if self._last is None:
                 raise
             return self._last
         by_duration, by_times = _merge_both(tops)
-        await self._learn_titles({video for video, _ in (*by_duration, *by_times)})
+        shown = {video for video, _ in (*by_duration, *by_times)}
+        if not shown <= self._titles.keys():
+            await self._learn_titles(shown)
         answer = StatisticsAnswer(
             time_x_data=[str(video) for video, _ in by_duration],
             time_y_data=self._bars(by_duration),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -12,7 +13,7 @@ from gateway.auth import Gate
 from gateway.bodies import video_id
 from gateway.catalogue import Catalogue, unknown
 from gateway.emit import Stamps, ViewLog
-from gateway.envelope import ok, respond
+from gateway.envelope import HttpError, ok, respond
 from gateway.positions import Positions
 from gateway.showcase import Showcase
 from gateway.workers import Gatherer, Workers
@@ -21,6 +22,8 @@ from models.errors import Unavailable
 from models.stores.port import Counts, Kind, PlayRow, PlayStores, SqlStores, Video
 
 TOPICS: Final = frozenset({events.VIEWS, events.REACTIONS, events.PLAYS})
+PLAYS_SECONDS: Final = 1.0
+"""How long a page waits for its two play numbers."""
 
 
 class Opened(NamedTuple):
@@ -65,7 +68,7 @@ class Views:
     async def hot(self, request: web.Request) -> web.Response:
         """Eight random videos."""
         viewer = await self._gate.viewer(request)
-        shown = self._showcase.hot()
+        drawn = self._showcase.hot()
         if viewer is not None and request.method == "GET":
             stamp = self._stamps.next()
             event = events.Hot(
@@ -75,10 +78,10 @@ class Views:
                 url="/video/hot",
                 method="get",
                 msg="video hot",
-                video_ids=[s.id for s in shown],
+                video_ids=drawn.ids,
             )
             self._log.put(event, stamp.ms)
-        return ok([s.row for s in shown], "获取热点视频成功")
+        return respond(drawn.body)
 
     async def rank(self, _: web.Request) -> web.Response:
         """Ten by clicks."""
@@ -112,10 +115,11 @@ class Views:
         self._log.put(event, stamp.ms)
 
     async def _played(self, video: int) -> PlayRow | None:
-        """The video's plays; None while HBase is away: a page without two numbers is better than none."""
+        """The video's plays; None while HBase is away or slow: a page without two numbers is better than none."""
         try:
-            return await self._plays.get(video) or PlayRow(0, 0, 0)
-        except Unavailable:
+            async with asyncio.timeout(PLAYS_SECONDS):
+                return await self._plays.get(video) or PlayRow(0, 0, 0)
+        except (Unavailable, TimeoutError, HttpError):  # the last one when too many wait already
             return None
 
     def _load(self, opened: list[Opened]) -> Mapping[Opened, Found]:

@@ -59,22 +59,25 @@ class Gatherer(Generic[K, V]):
 
     def __init__(self, workers: Workers, load: Callable[[list[K]], Mapping[K, V]], *, running: int = 2) -> None:
         self._workers, self._load, self._free = workers, load, running
-        self._pending: dict[K, asyncio.Future[V | None]] = {}
+        self._pending: dict[K, list[asyncio.Future[V | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
     async def get(self, key: K) -> V | None:
         """The value, or None when there is none; raises what the load raised, or 429 when too many wait."""
-        future = self._pending.get(key)
-        if future is None:
+        loop = asyncio.get_running_loop()
+        waiting = self._pending.get(key)
+        if waiting is None:
             if len(self._pending) >= MAX_WAITING:
                 raise too_many()
-            loop = asyncio.get_running_loop()
-            future = self._pending[key] = loop.create_future()
+            waiting = self._pending[key] = []
             if not self._scheduled:
                 self._scheduled = True
                 loop.call_soon(self._begin)
-        return await asyncio.shield(future)
+        # A future for each, so that one who gives up cancels his own alone.
+        future: asyncio.Future[V | None] = loop.create_future()
+        waiting.append(future)
+        return await future
 
     def _begin(self) -> None:
         self._scheduled = False
@@ -85,16 +88,17 @@ class Gatherer(Generic[K, V]):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, batch: dict[K, asyncio.Future[V | None]]) -> None:
+    async def _run(self, batch: dict[K, list[asyncio.Future[V | None]]]) -> None:
         try:
             found = await self._workers.run(self._load, list(batch))
         except Exception as error:  # noqa: BLE001 -- handed to every waiter
-            for future in batch.values():
+            for future in (f for waiting in batch.values() for f in waiting if not f.done()):
                 future.set_exception(error)
-                future.exception()  # waiters may have gone; then nobody else would look at it
         else:
-            for key, future in batch.items():
-                future.set_result(found.get(key))
+            for key, waiting in batch.items():
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(found.get(key))
         finally:
             self._free += 1
             self._begin()

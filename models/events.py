@@ -11,13 +11,14 @@ import random
 import secrets
 import threading
 from datetime import UTC, datetime
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from models.clock import Clock, SystemClock
 from models.errors import PoisonRecord
+from models.upcast import upcast
 
 SCHEMA: Final = 1
 VIEWS: Final = "behavior.views"
@@ -145,6 +146,7 @@ BY_TOPIC: Final[dict[str, tuple[type[Event], ...]]] = {
 }
 """The classes of each topic; topics.yaml names their tags, and a test compares the two."""
 
+_E = TypeVar("_E", bound=Event)
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
 """``encode(event) -> bytes``: the JSON of a record's value."""
@@ -153,31 +155,50 @@ _views: msgspec.json.Decoder[AnyView] = msgspec.json.Decoder(AnyView)
 _reactions: msgspec.json.Decoder[AnyReaction] = msgspec.json.Decoder(AnyReaction)
 _plays: msgspec.json.Decoder[AnyPlay] = msgspec.json.Decoder(AnyPlay)
 
+NEWEST: Final[dict[str, msgspec.json.Decoder[Any]]] = {VIEWS: _views, REACTIONS: _reactions, PLAYS: _plays}
+"""By topic, what reads the newest version alone, quickly; what it refuses, the functions below look at again."""
+
 
 # Beside what does not fit: a record without a value, and JSON nested thousands deep.
 _UNREADABLE = (ValueError, TypeError, RecursionError)
 
 
 def decode_view(value: bytes) -> AnyView:
-    """The event in a record of behavior.views; raises PoisonRecord."""
-    try:
-        return _views.decode(value)
-    except _UNREADABLE as error:
-        raise _poison(value, error) from error
+    """The event in a record of behavior.views, of any version of the schema; raises PoisonRecord."""
+    return _newest(_views, value)
 
 
 def decode_reaction(value: bytes) -> AnyReaction:
-    """The event in a record of behavior.reactions; raises PoisonRecord."""
-    try:
-        return _reactions.decode(value)
-    except _UNREADABLE as error:
-        raise _poison(value, error) from error
+    """The event in a record of behavior.reactions, of any version of the schema; raises PoisonRecord."""
+    return _newest(_reactions, value)
 
 
 def decode_play(value: bytes) -> AnyPlay:
-    """The event in a record of behavior.plays; raises PoisonRecord."""
+    """The event in a record of behavior.plays, of any version of the schema; raises PoisonRecord."""
+    return _newest(_plays, value)
+
+
+def decode(topic: str, value: bytes) -> Event:
+    """The event in a record of any topic that has events; raises PoisonRecord."""
+    event: Event = _newest(NEWEST[topic], value)
+    return event
+
+
+def _newest(decoder: msgspec.json.Decoder[_E], value: bytes) -> _E:
     try:
-        return _plays.decode(value)
+        event = decoder.decode(value)
+    except _UNREADABLE as error:
+        return _brought_up(decoder, value, error)
+    return event if event.schema >= SCHEMA else _brought_up(decoder, value, ValueError("no step reads its schema"))
+
+
+def _brought_up(decoder: msgspec.json.Decoder[_E], value: bytes, failure: Exception) -> _E:
+    """The event that an older version means; ``failure`` is why it could not be read as the newest."""
+    newer = upcast(value, SCHEMA)
+    if newer is None:
+        raise _poison(value, failure) from failure
+    try:
+        return decoder.decode(newer)
     except _UNREADABLE as error:
         raise _poison(value, error) from error
 

@@ -49,6 +49,9 @@ class RawSettings:
     metrics: str = _setting("127.0.0.1:9108", "where `consume` serves /metrics and /health; port 0 takes a free one")
     origins: str | None = _setting(None, "origins allowed to call from a browser, comma-separated [none]")
     rate_user: str = _setting("50", "writes a second that one user may make of one gateway; 0 is no limit")
+    probe: str = _setting(
+        "0", "seconds between probes of the way from an event to what is read; 0 is none"
+    )
     rate_address: str = _setting("0", "requests a second from one client address to one gateway; 0 is no limit")
     spool: str = _setting("1024", "how large the spool may become, in MiB")
     replication: str | None = _setting(None, "overrides every topic's replication factor [topics.yaml]")
@@ -77,6 +80,7 @@ class Settings:
     origins: tuple[str, ...]
     rate_user: int
     rate_address: int
+    probe: int
     spool: int
     replication: int | None
     log: str
@@ -127,6 +131,7 @@ def read(environ: Mapping[str, str] | None = None, **flags: str | None) -> Setti
         origins=tuple(_origin(o) for o in (raw["origins"] or "").split(",") if o.strip()),
         rate_user=_whole("PLAYTRAIL_RATE_USER", raw["rate_user"] or "", 0, 1_000_000),
         rate_address=_whole("PLAYTRAIL_RATE_ADDRESS", raw["rate_address"] or "", 0, 1_000_000),
+        probe=_whole("PLAYTRAIL_PROBE", raw["probe"] or "", 0, 86_400),
         spool=_whole("PLAYTRAIL_SPOOL", raw["spool"] or "", 1, 1_048_576),
         replication=_optional(raw["replication"], _replication),
         log=_log(raw["log"] or ""),

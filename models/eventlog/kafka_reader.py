@@ -86,8 +86,7 @@ class KafkaReader(LogReader):
 
     async def bounds(self, topic: str) -> Mapping[int, tuple[int, int]]:
         async with self._lock, _limited():
-            found = await topic_of(self._admin._client, topic)
-            return await self._bounds([TopicPartition(topic, p) for p in range(found.partitions)])
+            return await self._bounds(await self._places(topic))
 
     async def committed(self, group: str, topic: str) -> Mapping[int, int]:
         async with _limited():
@@ -131,6 +130,12 @@ class KafkaReader(LogReader):
             self._consumer.unsubscribe()  # else it goes on fetching
         return found
 
+    async def offsets_at(self, topic: str, time_ms: int) -> Mapping[int, int]:
+        async with self._lock, _limited():
+            places = await self._places(topic)
+            found = await self._consumer.offsets_for_times(dict.fromkeys(places, max(time_ms, 0)))
+        return {place.partition: at.offset for place, at in found.items() if at is not None}
+
     async def read(self, topic: str, partition: int, offset: int, max_records: int) -> Sequence[Record]:
         place = TopicPartition(topic, partition)
         async with self._lock, _limited():
@@ -159,6 +164,10 @@ class KafkaReader(LogReader):
                 return records
             if offset >= (await self._bounds([place]))[place.partition][1]:
                 return []
+
+    async def _places(self, topic: str) -> list[TopicPartition]:
+        found = await topic_of(self._admin._client, topic)
+        return [TopicPartition(topic, partition) for partition in range(found.partitions)]
 
     async def _bounds(self, places: Sequence[TopicPartition]) -> dict[int, tuple[int, int]]:
         first = await self._consumer.beginning_offsets(places)

@@ -25,6 +25,9 @@ SESSION_MS: Final = 30_000
 REBALANCE_MS: Final = 60_000
 """How long the group waits for a member to give its partitions back."""
 
+PARTITION_BYTES: Final = 2 << 20
+"""What the broker sends of a partition at once, compressed: some 18,000 events, as many as one flush covers."""
+
 FETCH_WAIT_MS: Final = 200
 """How long the broker waits for a record; a new position takes effect after it."""
 
@@ -41,7 +44,8 @@ class KafkaSubscription(Subscription):
 
     The callbacks run inside of ``poll``, one after the other: aiokafka's own listener runs in a task of its own and
     swallows exceptions, so it only notes what has changed, and holds the rebalance until ``poll`` has told.
-    A partition is assigned paused, at 0, which keeps aiokafka from looking for the group's committed position.
+    A partition is assigned paused, at 0, which keeps aiokafka from looking for the group's committed position. One that
+    the caller pauses is not asked for: aiokafka's own pause would throw away what it has fetched, to fetch it again.
     """
 
     def __init__(self, servers: str, names: tuple[str, str, str], callbacks: tuple[OnAssigned, OnRevoked]) -> None:
@@ -82,19 +86,14 @@ class KafkaSubscription(Subscription):
             self._positions[partition] = offset
             self._heard = time.time()
             self._consumer.seek(place, offset)
-            if partition not in self._paused:
-                self._consumer.resume(place)
+            self._consumer.resume(place)
 
     def pause(self, partitions: Collection[int]) -> None:
-        for place in self._places(partitions):
-            self._paused.add(place.partition)
-            self._consumer.pause(place)
+        self._paused |= self._held & frozenset(partitions)
 
     def resume(self, partitions: Collection[int]) -> None:
         self._paused.difference_update(partitions)
         self._heard = time.time()
-        for place in self._places(self._positions.keys() & frozenset(partitions)):
-            self._consumer.resume(place)
 
     async def commit(self, positions: Mapping[int, int]) -> None:
         offsets = {TopicPartition(self._topic, p): offset for p, offset in positions.items()}
@@ -144,7 +143,7 @@ class KafkaSubscription(Subscription):
 
     async def _fetch(self, wait: float, max_records: int) -> Mapping[TopicPartition, Sequence[Record]]:
         """Until there are records, the time is over, or the assignment changes."""
-        getting = asyncio.create_task(self._consumer.getmany(timeout_ms=round(wait * 1000), max_records=max_records))
+        getting = asyncio.create_task(self._getmany(wait, max_records))
         changed = asyncio.create_task(self._assignments.changed.wait())
         try:
             await asyncio.wait({getting, changed}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
@@ -153,14 +152,29 @@ class KafkaSubscription(Subscription):
             if not getting.done():
                 getting.cancel()
                 await asyncio.wait({getting})
+                self._count_back()
         return {} if getting.cancelled() else self._result(getting)
+
+    async def _getmany(self, wait: float, max_records: int) -> Mapping[TopicPartition, Sequence[Record]]:
+        asked = self._places(self._positions.keys() - self._paused)
+        if asked:
+            found = await self._consumer.getmany(*asked, timeout_ms=round(wait * 1000), max_records=max_records)
+            return found  # type: ignore[no-any-return]
+        # What aiokafka does about errors and the membership; asked for no partition it would return all.
+        self._consumer._coordinator.check_errors()
+        with self._consumer._subscription.fetch_context():
+            await asyncio.sleep(wait)
+        return {}
+
+    def _count_back(self) -> None:
+        """aiokafka does not after an error, and would then never notice a caller that polls no more."""
+        self._consumer._subscription._fetch_count = 0
 
     def _result(self, getting: asyncio.Task[Any]) -> Mapping[TopicPartition, Sequence[Record]]:
         error = getting.exception()
         if error is None:
             return getting.result()  # type: ignore[no-any-return]
-        # aiokafka does not count back after an error, and would then never notice a caller that polls no more.
-        self._consumer._subscription._fetch_count = 0
+        self._count_back()
         self._dead = self._is_dead()
         if isinstance(error, NoOffsetForPartitionError):
             return {}
@@ -198,6 +212,7 @@ class KafkaSubscription(Subscription):
             rebalance_timeout_ms=REBALANCE_MS,
             request_timeout_ms=REBALANCE_MS + REQUEST_MS,
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_partition_fetch_bytes=PARTITION_BYTES,
         )
         try:
             with translated():

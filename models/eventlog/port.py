@@ -11,10 +11,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias
 
 from models.errors import Refused
+from models.eventlog.partitioner import partition_for as partition_for  # of the port: writers of every adapter use it
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 
@@ -223,6 +223,15 @@ class LogReader(ABC):
         """
 
     @abstractmethod
+    async def offsets_at(self, topic: str, time_ms: int) -> Mapping[int, int]:
+        """
+        Per partition, the offset of the first record whose time is ``time_ms`` or later; absent when there is none.
+
+        Every record before it is earlier; after it there may be earlier ones too, since a record carries its
+        writer's time.
+        """
+
+    @abstractmethod
     async def read(self, topic: str, partition: int, offset: int, max_records: int) -> Sequence[Record]:
         """
         Up to ``max_records`` records from ``offset`` on; empty at the end of the partition.
@@ -278,29 +287,3 @@ class EventLog(ABC):
 
     @abstractmethod
     def admin(self) -> TopicAdmin: ...
-
-
-@lru_cache(maxsize=65_536)
-def partition_for(key: bytes, partitions: int) -> int:
-    """
-    The partition of a key: Kafka's own default rule, murmur2(key) mod partitions, so that every client agrees.
-
-    Source: org.apache.kafka.common.utils.Utils.murmur2, seed 0x9747b28c, sign bit cleared. Cached, since it is
-    plain Python and keys repeat.
-    """
-    return (_murmur2(key) & 0x7FFF_FFFF) % partitions
-
-
-def _murmur2(data: bytes) -> int:
-    m, mask = 0x5BD1E995, 0xFFFF_FFFF
-    h = 0x9747B28C ^ len(data)
-    whole = len(data) & ~3
-    for i in range(0, whole, 4):
-        k = int.from_bytes(data[i : i + 4], "little") * m & mask
-        k = (k ^ k >> 24) * m & mask
-        h = (h * m & mask) ^ k
-    tail = data[whole:]
-    if tail:
-        h = (h ^ int.from_bytes(tail, "little")) * m & mask
-    h = (h ^ h >> 13) * m & mask
-    return h ^ h >> 15

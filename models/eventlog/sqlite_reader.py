@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from models.clock import Clock
+from models.clock import Clock, SystemClock
 from models.eventlog import sqlite_records as records
 from models.eventlog.port import Identity, LogReader, Owner, Record, TopicAdmin, TopicState
 from models.eventlog.sqlite_file import Session, transaction
@@ -18,8 +18,8 @@ from models.eventlog.sqlite_groups import owners_of
 class SqliteReader(LogReader):
     """Every call is one read of the file."""
 
-    def __init__(self, session: Session, clock: Clock) -> None:
-        self._session, self._clock = session, clock
+    def __init__(self, session: Session, clock: Clock | None = None) -> None:
+        self._session, self._clock = session, clock or SystemClock()
 
     async def __aenter__(self) -> SqliteReader:
         await self._session.open()
@@ -42,6 +42,9 @@ class SqliteReader(LogReader):
 
     async def times(self, topic: str, offsets: Mapping[int, int]) -> Mapping[int, int]:
         return await self._session.run(records.times_of, topic, offsets)
+
+    async def offsets_at(self, topic: str, time_ms: int) -> Mapping[int, int]:
+        return await self._session.run(records.offsets_at, topic, time_ms)
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int) -> Sequence[Record]:
         return await self._session.run(records.read_by_name, topic, partition, offset, max_records)

@@ -133,6 +133,14 @@ def times_of(connection: sqlite3.Connection, name: str, offsets: Mapping[int, in
     }
 
 
+def offsets_at(connection: sqlite3.Connection, name: str, time_ms: int) -> dict[int, int]:
+    """The first offset of each partition whose time is ``time_ms`` or later: a walk, since nobody asks often."""
+    topic = find_topic(connection, name)
+    query = "SELECT offset FROM record WHERE topic_id = ? AND partition = ? AND timestamp >= ? ORDER BY offset LIMIT 1"
+    found = {p: connection.execute(query, (topic.id, p, time_ms)).fetchone() for p in range(topic.partitions)}
+    return {partition: row[0] for partition, row in found.items() if row}
+
+
 def identity_of(connection: sqlite3.Connection, name: str) -> Identity:
     topic = find_topic(connection, name)
     log_id = connection.execute("SELECT id FROM log").fetchone()[0]

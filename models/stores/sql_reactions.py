@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Table, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Dialect, Select, Table, bindparam, func, select, tuple_
 
 from models.stores import sql_upsert
 from models.stores.chunks import chunks
@@ -29,20 +29,23 @@ class _KindTable:
     def __init__(self, table: Table, target: str) -> None:
         user, aim = table.c.user_id, table.c[target]
         of = tuple_(user, aim).in_(bindparam("pairs", expanding=True))
-        self.target = target
         self.upsert = sql_upsert.newest(table, ["status", "updated_at"], guard="event_id")
-        self.old: Select[*tuple[Any, ...]] = select(user, aim, table.c.status, table.c.event_id).where(of)
+        self._old = f"SELECT user_id, {target}, status, event_id FROM {table.name} WHERE (user_id, {target}) IN ("  # noqa: S608
         self.statuses: Select[*tuple[Any, ...]] = select(user, aim, table.c.status).where(of)
 
-    def row(self, reaction: Reaction) -> sql_upsert.Row:
-        """A row for ``upsert``."""
-        return {
-            "user_id": reaction.user_id,
-            self.target: reaction.target_id,
-            "status": reaction.status,
-            "event_id": reaction.event_id,
-            "updated_at": reaction.at_ms,
-        }
+    def old(self, connection: Connection, reactions: list[Reaction]) -> dict[tuple[int, int], tuple[int, str]]:
+        """(status, event_id) of the rows that are there, by (user, target)."""
+        values = "VALUES " if connection.dialect.tuple_in_values else ""
+        pairs = ",".join(f"({r.user_id:d},{r.target_id:d})" for r in reactions)
+        # As text for the reason that sql_upsert.many has: the numbers of a pair cost 0.4 µs, as parameters 5.
+        rows = connection.exec_driver_sql(f"{self._old}{values}{pairs})")
+        return {(user, target): (status, event_id) for user, target, status, event_id in rows}
+
+
+def _row(dialect: Dialect, of: Reaction) -> str:
+    """A row for ``upsert``."""
+    event_id = sql_upsert.quoted(dialect, of.event_id)
+    return f"({of.user_id:d},{of.target_id:d},{of.status:d},{event_id},{of.at_ms:d})"
 
 
 class _Statements:
@@ -96,27 +99,21 @@ class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
         self, connection: Connection, table: _KindTable, reactions: list[Reaction], changed: Counter[tuple[str, int]]
     ) -> None:
         """Write those that are newer than the stored row, and add each change of a status to ``changed``."""
-        pairs = [(r.user_id, r.target_id) for r in reactions]
-        old = {(row[0], row[1]): (row[2], row[3]) for row in connection.execute(table.old, {"pairs": pairs})}
-        rows: list[sql_upsert.Row] = []
+        old, dialect = table.old(connection, reactions), connection.dialect
+        rows: list[str] = []
         for reaction in reactions:
             was, was_by = old.get((reaction.user_id, reaction.target_id), (0, ""))
             if reaction.event_id > was_by:
-                rows.append(table.row(reaction))
+                rows.append(_row(dialect, reaction))
                 changed[reaction.kind, reaction.target_id] += reaction.status - was
-        if rows:
-            connection.execute(table.upsert.on(self._database.is_sqlite), rows)
+        table.upsert.many(connection, rows)
 
     def _count(
         self, connection: Connection, statements: _Statements, partition: int, changed: Counter[tuple[str, int]]
     ) -> None:
-        rows: list[sql_upsert.Row] = [
-            {"kind": kind, "target_id": target, "partition_id": partition, "total": change}
-            for (kind, target), change in sorted(changed.items())
-            if change
-        ]
-        if rows:
-            connection.execute(statements.add.on(self._database.is_sqlite), rows)
+        totals = ((kind, target, change) for (kind, target), change in sorted(changed.items()) if change)
+        rows = (f"('{kind}',{target:d},{partition:d},{change:d})" for kind, target, change in totals)
+        statements.add.many(connection, rows)
 
     def statuses(self, kind: Kind, pairs: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         def look(connection: Connection) -> dict[tuple[int, int], int]:

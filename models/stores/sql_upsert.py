@@ -2,29 +2,64 @@
 Upserts that SQLite, MySQL and MariaDB understand; SQLAlchemy has no common construct.
 
 Each function builds a statement once, to be executed with a list of rows: the driver then sends many rows at a time.
+``many`` is for the rows of the fold: it writes their values into the statement's text.
 Rows are sorted by primary key by the caller, so that two transactions meet in the same order and do not deadlock.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Executable, Table, func
+from sqlalchemy import Connection, Dialect, Insert, String, Table, func
 from sqlalchemy.dialects import mysql, sqlite
 
+from models.stores.chunks import chunks
+
 Row: TypeAlias = dict[str, Any]
+ROWS: Final = 5000
+"""Rows of one text, some 100 bytes each: a server takes 16 MB and more."""
+
+_PARAMETERS: Final = re.compile(r"(?<= VALUES )\(.*?\)(?= ON | AS )")
+_plain = re.compile(r"[0-9A-Za-z_-]*").fullmatch
 
 
 class Upsert:
     """One upsert in both dialects; ``for_sqlite`` and ``for_server`` are the statements."""
 
-    def __init__(self, for_sqlite: Executable, for_server: Executable) -> None:
+    def __init__(self, for_sqlite: Insert, for_server: Insert) -> None:
         self.for_sqlite, self.for_server = for_sqlite, for_server
 
-    def on(self, is_sqlite: bool) -> Executable:
+    def on(self, is_sqlite: bool) -> Insert:
         """The statement for a database."""
         return self.for_sqlite if is_sqlite else self.for_server
+
+    def many(self, connection: Connection, rows: Iterable[str]) -> None:
+        """
+        Execute with rows that are texts: ``(1,2,'three')``, values in the order of the table's columns.
+
+        A row costs 0.7 µs so, and 8 µs with parameters, which SQLAlchemy and then PyMySQL handle one by one. Numbers
+        are written with ``:d``, words by ``quoted``.
+        """
+        before, after = _around_rows(self.on(connection.dialect.name == "sqlite"), connection.dialect)
+        for piece in chunks(rows, ROWS):
+            connection.exec_driver_sql(f"{before}{','.join(piece)}{after}")
+
+
+def quoted(dialect: Dialect, word: str) -> str:
+    """A word as it stands in a statement's text."""
+    if _plain(word):
+        return f"'{word}'"
+    return str(dialect.statement_compiler(dialect, None).render_literal_value(word, String()))
+
+
+@lru_cache(maxsize=64)
+def _around_rows(statement: Insert, dialect: Dialect) -> tuple[str, str]:
+    """The text of an INSERT before its row and after it."""
+    before, after = _PARAMETERS.split(str(statement.compile(dialect=dialect)), maxsplit=1)
+    return before, after
 
 
 def _keys(table: Table) -> list[str]:

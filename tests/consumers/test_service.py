@@ -80,7 +80,7 @@ async def test_all_projections_fold_and_the_end_is_good(
         assert status == 200
         status, text = await service.get("/metrics")
         assert status == 200
-        assert 'playtrail_dead_letters_total{projection="plays"} 1.0' in text
+        assert 'playtrail_dead_letters_total{projection="plays",reason="value"} 1.0' in text
         assert 'playtrail_partition_state{partition="0",projection="views",state="running"} 1.0' in text
     assert service.task.result() == 0
     row = plays.rows([3])[3]

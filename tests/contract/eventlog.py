@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 
 import pytest
@@ -14,6 +15,7 @@ from tests.contract.eventlog_base import (
     PARTITIONS,
     Join,
     Member,
+    group_of,
     message,
     together,
 )
@@ -94,6 +96,48 @@ class EventLogContract(EventLogAppends):
         member.subscription.seek(1, 0)
         await member.until_count(1)
         assert member.got[1][0].offset == 0
+
+    async def test_owners_are_the_members_by_partition(self, log: EventLog, topic: str, join: Join) -> None:
+        async with log.reader() as reader:
+            assert not await reader.owners(group_of(topic), topic)
+            member = await join(Member(log, topic, "a"))
+            await member.until(lambda: len(member.owned) == PARTITIONS)
+            owners = await reader.owners(group_of(topic), topic)
+            assert set(owners) == set(range(PARTITIONS))
+            assert len(set(owners.values())) == 1
+            assert owners[0].member.startswith("a")
+            assert not await reader.owners(f"other-{topic}", topic)
+
+    async def test_times_are_those_of_the_first_records(self, log: EventLog, topic: str) -> None:
+        now = time.time_ns() // 1_000_000
+        positions = await self.append(log, [message(topic, i, timestamp=now + i) for i in range(20)])
+        first: dict[int, int] = {}
+        for number, position in enumerate(positions):
+            first.setdefault(position.partition, now + number)
+        lasts = {position.partition: (position.offset, now + number) for number, position in enumerate(positions)}
+        async with log.reader() as reader:
+            assert dict(await reader.times(topic, dict.fromkeys(first, 0))) == first
+            assert dict(await reader.times(topic, {p: at for p, (at, _) in lasts.items()})) == {
+                p: at for p, (_, at) in lasts.items()
+            }
+            ends = {p: end for p, (_, end) in (await reader.bounds(topic)).items()}
+            assert not await reader.times(topic, ends)
+            assert not await reader.times(topic, {})
+            with pytest.raises(LogMismatch):
+                await reader.times(topic, {positions[0].partition: ends[positions[0].partition] + 1})
+            assert await reader.read(topic, positions[0].partition, 0, 1)
+
+    async def test_offsets_at_are_the_first_that_are_not_earlier(self, log: EventLog, topic: str) -> None:
+        now = time.time_ns() // 1_000_000
+        minutes = [0, 5, 3, 9, 9, 4]
+        positions = await self.append(log, [message(topic, 1, timestamp=now + m * 60_000) for m in minutes])
+        partition = positions[0].partition
+        async with log.reader() as reader:
+            for minute, index in {-1: 0, 0: 0, 1: 1, 4: 1, 5: 1, 6: 3, 9: 3}.items():
+                found = await reader.offsets_at(topic, now + minute * 60_000)
+                assert dict(found) == {partition: positions[index].offset}, minute
+            assert not await reader.offsets_at(topic, now + 10 * 60_000)
+            assert dict(await reader.offsets_at(topic, -5)) == {partition: positions[0].offset}
 
     async def test_bounds_are_first_kept_and_next_given(self, log: EventLog, topic: str) -> None:
         async with log.reader() as reader:

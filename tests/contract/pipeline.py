@@ -39,6 +39,7 @@ class PipelineContract(ABC):
             await self._like_and_cancel(http, url)
             await self._watch(http, url)
             await self._click(http, url)
+            await self._lag(env)
         await self._log(env)
 
     async def _hot(self, http: aiohttp.ClientSession, url: str) -> None:
@@ -95,6 +96,14 @@ class PipelineContract(ABC):
             return bool(rank) and rank[0]["id"] == 5
 
         await eventually(first, "video 5, clicked once, as the first of the rank")
+
+    async def _lag(self, env: Mapping[str, str]) -> None:
+        async def none() -> bool:
+            report = json.loads(await command("lag", "--json", env=env))
+            lags = {lag["projection"]: (lag["lag"], lag["unowned"]) for lag in report["projections"]}
+            return lags == dict.fromkeys(("views", "reactions", "plays"), (0, []))
+
+        await eventually(none, "no lag, and an owner for each partition")
 
     async def _log(self, env: Mapping[str, str]) -> None:
         reactions = await self.foreign_records(env, "behavior.reactions")

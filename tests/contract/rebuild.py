@@ -76,7 +76,7 @@ class Poller:
             "type": "ping", "session": self._session, "seq": self._seq, "play_time": self._seq * 1000, "cur_time": 1,
         }  # fmt: skip
         async with self._site.http.post(self._site.url + f"/video/play/{WATCHED}", data=beat) as answer:
-            assert answer.status in (200, 202)
+            assert answer.status in (200, 202), await answer.text()
         async with self._site.http.get(self._site.url + "/video/statistics") as answer:
             bars = (await answer.json())["data"]
         found = dict(zip(bars["time_x_data"], (bar["value"] for bar in bars["time_y_data"]), strict=True))

@@ -145,7 +145,7 @@ def make_parts(tmp_path: Path) -> Make:
             sql.load([*FILMS, HIDDEN, OFF])
         writer = writer or log.writer()
         outbox = Outbox(writer, tmp_path / "spool.db", clock=clock, first_wait=0.01, longest_wait=0.05)
-        return Parts(config, contract, outbox, writer, sql, plays, clock, demo)
+        return Parts(config, contract, outbox, writer, sql, plays, clock, log, demo)
 
     return make
 

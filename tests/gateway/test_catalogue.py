@@ -54,6 +54,10 @@ async def test_pages_new_ids_and_withdrawals(
     assert (await catalogue.find(11)).owner_id == 9
     assert (await catalogue.find(1)).owner_id == 1  # a full reading is not due yet
     monkeypatch.setattr(catalogue, "_next_full", float("-inf"))
+    monkeypatch.setattr(module, "TURN_SECONDS", 0)
+    for _ in range(4):  # one page a turn, and all of them are taken when the reading is whole
+        assert (await catalogue.find(1)).owner_id == 1
+        await catalogue.refresh()
     await catalogue.refresh()
     assert sorted(catalogue.sample(100)) == [2, 3, 4, 5, 6, 7, 8, 9, 11]
     with pytest.raises(HttpError):

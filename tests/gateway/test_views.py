@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
+from collections.abc import Collection, Mapping
 
+import msgspec
 import pytest
 
-from models.stores.port import Film
-from tests.gateway.conftest import FILMS, Gateway, Start, error, ok, until
+from gateway.showcase import hot_lists
+from models.stores.port import Film, PlayRow, Video
+from tests.gateway.conftest import FILMS, BreakablePlays, Gateway, Start, error, ok, until
 
 VIDEO = {"id", "title", "category", "cover_url", "video_url", "duration", "owner_id", "status", "audit_status",
          "clicks", "created_at"}  # fmt: skip
@@ -49,6 +54,17 @@ async def test_hot_of_a_user_is_an_event(gateway: Gateway) -> None:
     assert event["video_ids"] == [v["id"] for v in videos]
 
 
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 256])
+def test_every_video_is_in_as_many_hot_lists(count: int) -> None:
+    pool = [Video(n, "t", 1, "", "", 0, 1, 0, 0, 0, "") for n in range(1, count + 1)]
+    lists = hot_lists(pool)
+    assert Counter(i for one in lists for i in one.ids) == dict.fromkeys(range(1, count + 1), min(8, count))
+    assert all(len(set(one.ids)) == len(one.ids) == min(8, count) for one in lists)
+    for one in lists:
+        answer = msgspec.json.decode(one.body)
+        assert [row["id"] for row in answer["data"]] == one.ids
+
+
 async def test_rank(gateway: Gateway) -> None:
     response = await gateway.client.get("/video/rank")
     rank = await ok(response)
@@ -88,6 +104,32 @@ async def test_detail_counts_clicks_and_shows_ones_own_state(gateway: Gateway) -
     await until(counted)
     guest = await ok(await gateway.client.get("/video/detail/5"))
     assert (guest["likes"], guest["like"], guest["collect"], guest["follow"]) == (2, 0, 0, 0)
+
+
+async def test_detail_does_not_wait_for_a_store_that_hangs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its play numbers are null then, of those too who find the queue full; the page is there before the store is."""
+    go = threading.Event()
+
+    def hanging(_: BreakablePlays, ids: Collection[int]) -> Mapping[int, PlayRow]:
+        go.wait(100)
+        return {video: PlayRow(3, 60, 1) for video in ids}
+
+    monkeypatch.setattr(BreakablePlays, "rows", hanging)
+    monkeypatch.setattr("gateway.views.PLAYS_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.workers.SECONDS", 100.0)
+    monkeypatch.setattr("gateway.workers.MAX_WAITING", 2)
+    gateway = await start()
+    try:
+        for video in range(1, 7):
+            data = await ok(await gateway.client.get(f"/video/detail/{video}"))
+            assert (data["id"], data["plays"], data["seconds"]) == (video, None, None)
+    finally:
+        go.set()
+
+    async def known() -> bool:
+        return bool((await ok(await gateway.client.get("/video/detail/3")))["plays"] == 3)
+
+    await until(known)
 
 
 async def test_head_leaves_no_trail(gateway: Gateway) -> None:

@@ -7,7 +7,7 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.eventlog.port import _murmur2, partition_for
+from models.eventlog.partitioner import _murmur2, partition_for
 
 
 @pytest.mark.parametrize(

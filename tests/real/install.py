@@ -33,6 +33,8 @@ _PACKAGES = {
     "kcat": "kcat",
     "npm": "npm",
     "chromium": "chromium",
+    "wrk": "wrk",
+    "promtool": "prometheus",
 }
 
 _FILMS_PACKAGE = "vega-datasets@3.2.1"

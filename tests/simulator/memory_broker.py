@@ -154,6 +154,11 @@ class Group:
         self._leases.update(dict.fromkeys(wanted, name))
         return frozenset((*held, *wanted)), quota
 
+    def owners(self, now: float) -> dict[int, str]:
+        """The living member that has each partition."""
+        alive = {name for name, (_, seen) in self._members.items() if now - seen <= self._broker.session}
+        return {partition: name for partition, name in self._leases.items() if name in alive}
+
     def release(self, name: str, partitions: Sequence[int]) -> None:
         """Give partitions back."""
         for partition in partitions:

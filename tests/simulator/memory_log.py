@@ -16,6 +16,7 @@ from models.eventlog.port import (
     Message,
     OnAssigned,
     OnRevoked,
+    Owner,
     Position,
     Record,
     Subscription,
@@ -103,6 +104,26 @@ class MemoryReader(LogReader):
     async def committed(self, group: str, topic: str) -> Mapping[int, int]:
         await self._gate("committed")
         return dict(self._broker.committed.get((group, topic), {}))
+
+    async def owners(self, group: str, topic: str) -> Mapping[int, Owner]:
+        await self._gate("owners")
+        now = asyncio.get_running_loop().time()
+        return {p: Owner(name) for p, name in self._broker.group(group, topic).owners(now).items()}
+
+    async def times(self, topic: str, offsets: Mapping[int, int]) -> Mapping[int, int]:
+        await self._gate("times")
+        read = self._broker.topic(topic).read
+        return {p: first[0].timestamp for p, offset in offsets.items() if (first := read(p, offset, 1))}
+
+    async def offsets_at(self, topic: str, time_ms: int) -> Mapping[int, int]:
+        await self._gate("offsets_at")
+        late = (
+            (p, r.offset)
+            for p, rs in enumerate(self._broker.topic(topic).records)
+            for r in rs
+            if r.timestamp >= time_ms
+        )
+        return dict(reversed(list(late)))
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int) -> Sequence[Record]:
         await self._gate("read")

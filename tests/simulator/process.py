@@ -142,6 +142,8 @@ class Process:
         rng = self.world.rng
         return Tuning(
             max_records=rng.choice((1, 3, 10, 50)),
+            flush_records=rng.choice((1, 5, 100)),
+            gather=rng.choice((0.0, 0.1, 2.0)),
             linger=rng.choice((0.0, 0.03, 0.5)),
             wait=5.0,
             budget=rng.choice((0.01, 1.0, 10.0)),
