@@ -224,3 +224,14 @@ async def test_the_reference_shows_every_route_and_tries_a_get(up: str, page: Pa
     await page.run("document.querySelector('#get-video-rank button').click()")
     await page.until("/HTTP 200/.test(document.querySelector('#get-video-rank .output').textContent)")
     assert page.problems == []
+
+
+async def test_the_operators_page_draws_every_projection(up: str, page: Page) -> None:
+    await page.open(up + "/ops")
+    await page.until("document.querySelectorAll('.projection').length === 3")
+    await page.until("[...document.querySelectorAll('.state')].every((state) => state.textContent === 'OK')")
+    await page.until("[...document.querySelectorAll('.plot .curve')].length === 3")
+    assert await page.run("document.querySelectorAll('.partitions tbody tr').length") == 18
+    assert await page.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert await page.run(FAINT) == []
+    assert page.problems == []
