@@ -17,7 +17,8 @@ from models.flags import LazyCommands
 
 if TYPE_CHECKING:
     from gateway.app import Parts
-    from models.eventlog.port import EventLog
+    from models.eventlog.port import EventLog, EventWriter
+    from models.eventlog.spool import Outbox
     from models.settings import Settings
     from models.stores.port import PlayStores, SqlStores
 
@@ -98,15 +99,29 @@ async def prepare(log: EventLog, contract: topics.Topics) -> None:
         await carry_out(admin, contract)
 
 
-def parts_of(config: Settings, contract: topics.Topics, log: EventLog, *, demo: bool = False) -> Parts:
-    """Everything that the gateway works with."""
+def parts_of(
+    config: Settings, contract: topics.Topics, log: EventLog, *, demo: bool = False, worker: int | None = None
+) -> Parts:
+    """Everything that the gateway works with; each of several workers has a spool of its own."""
     from gateway.app import Parts
+    from models.clock import SystemClock
+
+    clock, writer = SystemClock(), log.writer()
+    outbox = outbox_of(config, writer, spool_of(config, worker or 0))
+    return Parts(config, contract, outbox, writer, open_sql(config), open_plays(config), clock, log, demo, worker)
+
+
+def outbox_of(config: Settings, writer: EventWriter, spool: Path) -> Outbox:
+    """The way to the log, with a spool beside it."""
     from models.clock import SystemClock
     from models.eventlog.spool import Outbox
 
-    clock, writer = SystemClock(), log.writer()
-    outbox = Outbox(writer, config.data / "spool.db", clock=clock, max_bytes=config.spool << 20)
-    return Parts(config, contract, outbox, writer, open_sql(config), open_plays(config), clock, log, demo)
+    return Outbox(writer, spool, clock=SystemClock(), max_bytes=config.spool << 20)
+
+
+def spool_of(config: Settings, worker: int) -> Path:
+    """The spool's file: ``spool.db``, and ``spool-1.db`` and so on of further workers."""
+    return config.data / (f"spool-{worker}.db" if worker else "spool.db")
 
 
 def main() -> None:

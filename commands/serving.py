@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from models import topics
+from models import logs, topics
 from models.collector import collect_less
 from models.errors import Refused
-from models.flags import run_async, with_settings
+from models.flags import one_line_errors, run_async, with_settings
 from models.settings import Settings
 from models.stores.port import Film, SqlStores
-from playtrail import PARTS, contract_of, open_log, open_plays, open_sql, parts_of, prepare
+from playtrail import PARTS, contract_of, open_log, open_plays, open_sql, outbox_of, parts_of, prepare
 
 HTTP = ("secret", "jwks", "host", "port", "origins", "rate_user", "rate_address", "spool", "probe")
 """The settings of the gateway alone."""
@@ -39,15 +45,22 @@ def up(config: Settings, demo: bool) -> None:
 
 
 @click.command()
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes that share the port. [1]")
 @with_settings(*PARTS, *HTTP, "log")
-def gateway(config: Settings) -> None:
+def gateway(config: Settings, workers: int) -> None:
     """The HTTP service alone.
+
+    With --workers the kernel spreads the connections over as many processes; /metrics of any of them shows all,
+    with the label worker. Limits of rate are of each process.
 
     \b
     Example:
-      PLAYTRAIL_EVENTS=kafka://127.0.0.1:9092 playtrail gateway --port 8080
+      PLAYTRAIL_EVENTS=kafka://127.0.0.1:9092 playtrail gateway --port 8080 --workers 4
     """
-    run_async(lambda stop: run_gateway(config, stop))
+    if workers == 1:
+        run_async(lambda stop: run_gateway(config, stop))
+    elif code := run_workers(config, workers):
+        raise SystemExit(code)
 
 
 @click.command()
@@ -75,8 +88,16 @@ def consume(config: Settings, projections: tuple[str, ...], new_epoch: bool) -> 
     run_async(run)
 
 
-async def run_gateway(config: Settings, stop: asyncio.Event) -> int:
-    """The gateway alone, until ``stop``."""
+async def run_gateway(
+    config: Settings,
+    stop: asyncio.Event,
+    *,
+    ready: Callable[[str], None] | None = None,
+    worker: int | None = None,
+    workers: int = 1,
+) -> int:
+    """The gateway alone, until ``stop``; ``worker`` is its number when it shares the port with ``workers``."""
+    from gateway.adoption import adopt
     from gateway.app import make_app, serve
 
     contract = contract_of(config)
@@ -84,8 +105,48 @@ async def run_gateway(config: Settings, stop: asyncio.Event) -> int:
     if config.events.startswith("sqlite:"):
         await prepare(log, contract)
     collect_less()
-    await serve(make_app(parts_of(config, contract, log)), config.host, config.port, ready=_announce, stop=stop)
+    app = make_app(parts_of(config, contract, log, worker=worker))
+    shared = worker is not None
+    async with asyncio.TaskGroup() as group:
+        if not worker:
+            left = left_spools(config, workers)
+            group.create_task(adopt(left, lambda file: outbox_of(config, log.writer(), file), stop))
+        await serve(app, config.host, config.port, ready=ready or _announce, stop=stop, shared_port=shared)
+        stop.set()
     return 0
+
+
+def run_workers(config: Settings, count: int) -> int:
+    """Gateways that share one port, until a signal; the exit code."""
+    from gateway.supervisor import Supervisor, reserved
+
+    config.signing_secret()  # generated once, before several would
+    shutil.rmtree(config.data / "workers", ignore_errors=True)  # metrics of a run before
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    with reserved(config.host, config.port) as port:
+        work = partial(work_as_worker, replace(config, port=port), count)
+        return Supervisor(work, count, lambda: _announce(f"http://{host}:{port}")).run()
+
+
+def left_spools(config: Settings, workers: int) -> list[Path]:
+    """Spools of workers that there were and are no more."""
+    found = ((path, re.fullmatch(r"spool-(\d+)\.db", path.name)) for path in sorted(config.data.glob("spool-*.db")))
+    return [path for path, name in found if name is not None and int(name[1]) >= workers]
+
+
+def work_as_worker(config: Settings, count: int, number: int, ready: Any) -> None:
+    """One worker's process; ends with its supervisor, however that ends."""
+    from gateway.supervisor import parent_sentinel
+
+    logs.configure(config.log)
+
+    async def run(stop: asyncio.Event) -> int:
+        if (sentinel := parent_sentinel()) is not None:
+            asyncio.get_running_loop().add_reader(sentinel, stop.set)
+        return await run_gateway(config, stop, ready=lambda _: ready.send(True), worker=number, workers=count)
+
+    with one_line_errors():
+        run_async(run)
 
 
 async def run_consumers(config: Settings, names: tuple[str, ...], stop: asyncio.Event, *, quiet: bool = False) -> int:

@@ -10,10 +10,11 @@ from concurrent.futures import Executor
 import structlog
 
 from consumers.metrics import Metrics
-from consumers.partition import Backoff, Partition, Parts, Tuning
+from consumers.partition import Partition, Parts
 from consumers.port import Projection
+from consumers.tuning import Backoff, Tuning
 from models.clock import Clock, SystemClock
-from models.errors import LogMismatch, Unavailable
+from models.errors import Fenced, LogMismatch, Unavailable
 from models.eventlog.port import EventLog, EventWriter, LogReader, Subscription
 
 
@@ -38,7 +39,9 @@ class Runner:
     Attributes:
         partitions: What is assigned now, by number.
         log_reason: Why the log cannot be read at the moment; empty when it can.
-        stopped: Set whenever a partition stops for good, and when some are given back.
+        stopped: Set whenever a partition stops for good, when some are given back, and by ``replaced``.
+        replaced: Another process joined under the name of this one: it has stopped for good. To join again would only
+            throw the other out, and so on.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Runner:
         self.partitions: dict[int, Partition] = {}
         self.log_reason = ""
         self.stopped = asyncio.Event()
+        self.replaced = False
         self._event_log, self._member, self._threads, self._metrics = log, member, threads, metrics
         self._writer, self._clock, self._tuning = writer, clock or SystemClock(), tuning or Tuning()
         self._leaving: dict[int, asyncio.Task[None]] = {}
@@ -73,6 +77,12 @@ class Runner:
                     await self._fold(reader, stop)
             except Unavailable as error:
                 await self._log_away(error, stop)
+            except Fenced as error:
+                self._log.error("replaced", reason=str(error))
+                self._metrics.fenced.labels(self.projection.name).inc()
+                self.log_reason, self.replaced = str(error), True
+                self.stopped.set()
+                await stop.wait()
 
     async def _fold(self, reader: LogReader, stop: asyncio.Event) -> None:
         subscription = self._subscribe()

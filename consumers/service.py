@@ -15,11 +15,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from consumers.lagging import lag_watched
 from consumers.metrics import Metrics
-from consumers.partition import Backoff, Tuning
 from consumers.plays import Plays
 from consumers.port import Projection
 from consumers.reactions import Reactions
 from consumers.runner import Runner
+from consumers.tuning import Backoff, Tuning
 from consumers.views import Views
 from models.errors import InvalidSetting, Unavailable
 from models.eventlog.port import EventLog, EventWriter
@@ -145,6 +145,7 @@ async def _all_stopped(runners: Sequence[Runner]) -> None:
             for wait in waits:
                 wait.cancel()
         states = [p.state for runner in runners for p in runner.partitions.values()]
+        states += ["stopped" for runner in runners if runner.replaced]
         if states and all(state == "stopped" for state in states):
             return
         for runner in runners:

@@ -27,8 +27,9 @@ from gateway.positions import Positions
 from gateway.rates import Rates
 from gateway.reactions import KINDS, Reactions
 from gateway.routes import Handlers, table
+from gateway.shared_metrics import SharedMetrics
 from gateway.showcase import Showcase
-from gateway.statistics import Statistics
+from gateway.statistics import AHEAD_SECONDS, Statistics
 from gateway.views import Views
 from gateway.workers import Workers, every
 from models.errors import InvalidSetting, PlaytrailError
@@ -73,7 +74,7 @@ class _Built:
         self, parts: Parts, gate: Gate, verifier: Verifier, rates: Sequence[Rates], secret: str | None
     ) -> None:
         self._parts = parts
-        self.metrics = Metrics()
+        self.metrics = Metrics(_shared(parts))
         self._sql, self._plays = Workers("sql"), Workers("plays")
         self._catalogue = Catalogue(self._sql, parts.sql)
         self._showcase = Showcase(self._sql, self._catalogue, parts.sql)
@@ -116,6 +117,8 @@ class _Built:
         gauge = self.metrics.gauge
         gauge("playtrail_spool_events", "Events that wait in the spool", lambda: outbox.status().events)
         gauge("playtrail_spool_bytes", "Their bytes", lambda: outbox.status().bytes)
+        gauge("playtrail_spool_limit_bytes", "How large it may become", lambda: self._parts.settings.spool << 20)
+        gauge("playtrail_producer_replacements", "Producers replaced", lambda: self._parts.writer.replacements)
         gauge("playtrail_spool_oldest_seconds", "Age of the oldest of them", age)
         gauge("playtrail_tokens_remembered", "Verified tokens in memory", lambda: verifier.remembered)
         gauge("playtrail_rates_remembered", "Users and addresses whose rate is known", lambda: sum(map(len, rates)))
@@ -128,8 +131,10 @@ class _Built:
             tasks = [
                 asyncio.create_task(every(REFRESH_SECONDS, "catalogue", self._catalogue.refresh)),
                 asyncio.create_task(every(REFRESH_SECONDS, "hot and rank", self._showcase.refresh)),
+                asyncio.create_task(every(AHEAD_SECONDS, "statistics", self.handlers.statistics.refresh)),
                 asyncio.create_task(self._view_log.run()),
                 asyncio.create_task(self._ops.run()),
+                asyncio.create_task(self.metrics.share()),
             ]
             try:
                 yield
@@ -161,14 +166,25 @@ class _Built:
         self._health.stopping = True
 
 
+def _shared(parts: Parts) -> SharedMetrics | None:
+    return None if parts.worker is None else SharedMetrics(parts.settings.data / "workers", parts.worker)
+
+
 async def serve(
-    app: web.Application, host: str, port: int, *, ready: Callable[[str], None] | None = None, stop: asyncio.Event
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event,
+    shared_port: bool = False,
 ) -> None:
     """
     Serve until ``stop`` is set; then answer what is under way and leave.
 
     Args:
         port: 0 takes a free one.
+        shared_port: Whether other processes listen on it too; the kernel spreads the connections.
         ready: Called with the address, ``http://host:port``, when connections are accepted.
 
     Raises InvalidSetting when the address cannot be listened on.
@@ -184,7 +200,7 @@ async def serve(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port, backlog=1024).start()
+            await web.TCPSite(runner, host, port, backlog=1024, reuse_port=shared_port or None).start()
         except OSError as error:
             allowed = f"an address that is free here ({error.strerror or error})"
             raise InvalidSetting("PLAYTRAIL_HOST and PLAYTRAIL_PORT", f"{host}:{port}", allowed) from error

@@ -10,14 +10,22 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from gateway.shared_metrics import WRITE_SECONDS, SharedMetrics
+
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics:
-    """The gateway's metrics, in a registry of their own."""
+    """
+    The gateway's metrics, in a registry of their own.
 
-    def __init__(self) -> None:
+    Args:
+        shared: Where several processes on one port put theirs together; None when there is one.
+    """
+
+    def __init__(self, shared: SharedMetrics | None = None) -> None:
+        self._shared = shared
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "playtrail_http_requests",
@@ -69,7 +77,18 @@ class Metrics:
 
     async def get(self, _: web.Request) -> web.Response:
         """GET /metrics; written in a thread, since it takes milliseconds."""
+        self._read_gauges()
+        page = self._shared.page if self._shared else generate_latest
+        body = await asyncio.to_thread(page, self.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
+
+    async def share(self) -> None:
+        """Leave them where the other processes find them, every second, until cancelled."""
+        while self._shared is not None:
+            self._read_gauges()
+            await asyncio.to_thread(self._shared.write, self.registry)
+            await asyncio.sleep(WRITE_SECONDS)
+
+    def _read_gauges(self) -> None:
         for gauge, read in self._gauges:
             gauge.set(read())
-        body = await asyncio.to_thread(generate_latest, self.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})

@@ -17,16 +17,18 @@ from gateway.page import page_file
 from gateway.parts import Parts
 from gateway.workers import Shared
 from models import topics
+from models.lag.collector import LagCollector
 from models.lag.probe import Probed, Prober
 from models.lag.report import Report
 from models.lag.sampler import Sampler, sinks_of
 
 LOOK_SECONDS: Final = 2.0
 """Between two looks while somebody watches."""
-IDLE_SECONDS: Final = 60.0
-"""With nobody asking for this long, nobody watches, and the log is left alone."""
+IDLE_SECONDS: Final = 5.0
+WATCHED_SECONDS: Final = 30.0
+"""With nobody asking for this long, nobody watches."""
 POINTS: Final = 300
-"""Kept for drawing: ten minutes of looks."""
+"""Kept for drawing: ten minutes of looks, or more."""
 PROBE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -53,16 +55,18 @@ class Ops:
         sinks = sinks_of(parts.sql, parts.plays, topics.PROJECTIONS)
         self._sampler = Sampler(parts.log, sinks, parts.topics, parts.clock)
         self._prober = Prober(parts.writer, sinks, parts.topics, parts.clock)
-        self._every = parts.settings.probe
+        self._every = 0 if parts.worker else parts.settings.probe
         self._shared = Shared(self._look)
         self._asked = float("-inf")
-        self._wanted = asyncio.Event()
+        self._collector = LagCollector(topics.PROJECTIONS)
         self._history: dict[str, deque[Point]] = {}
         self._probes: Mapping[str, Probed] = {}
         self._seconds = Histogram(
             "playtrail_probe_seconds", "Time of a probe from its sending, by projection and stage: append, visible",
             ("projection", "stage"), buckets=PROBE_BUCKETS, registry=registry,
         )  # fmt: skip
+        if not parts.worker:  # of several processes one is enough: the lag is the same seen from each
+            registry.register(self._collector)
         self._failures = Counter(
             "playtrail_probe_failures", "Probes that were not appended, or not visible in time",
             ("projection",), registry=registry,
@@ -74,15 +78,13 @@ class Ops:
 
     async def lag(self, _: web.Request) -> web.Response:
         """GET /ops/lag: the newest look, at most LOOK_SECONDS old, and those before it."""
-        now = asyncio.get_running_loop().time()
-        self._asked = now
-        self._wanted.set()
+        self._asked = now = asyncio.get_running_loop().time()
         report = await self._shared.get(now - LOOK_SECONDS)
         history = {name: list(points) for name, points in self._history.items()}
         return ok(OpsAnswer(report, history, dict(self._probes)), "运行状况")
 
     async def run(self) -> None:
-        """Look while somebody watches, so that a page that was not open for a moment has no gap; and probe."""
+        """Look again and again, more often while somebody watches; and probe."""
         async with asyncio.TaskGroup() as group, self._sampler:
             group.create_task(self._watch())
             if self._every:
@@ -91,14 +93,13 @@ class Ops:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._wanted.wait()
             await self._shared.get(loop.time() - LOOK_SECONDS / 2)
-            if loop.time() - self._asked > IDLE_SECONDS:
-                self._wanted.clear()
-            await asyncio.sleep(LOOK_SECONDS)
+            watched = loop.time() - self._asked < WATCHED_SECONDS
+            await asyncio.sleep(LOOK_SECONDS if watched else IDLE_SECONDS)
 
     async def _look(self) -> Report:
         report = await self._sampler.report()
+        self._collector.update(report)
         for lag in report.projections:
             points = self._history.setdefault(lag.projection, deque(maxlen=POINTS))
             points.append(Point(lag.sampled_ms, lag.lag, lag.lag_seconds))

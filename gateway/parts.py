@@ -21,6 +21,7 @@ class Parts:
         outbox: Where reactions and plays go; the app enters it, and it enters ``writer``.
         writer: The log itself; views are appended to it without the spool behind them.
         log: Where the operator's page looks.
+        worker: The number of this process among several on one port; None when it is alone.
         demo: Whether a stranger who opens the page becomes a random viewer.
     """
 
@@ -33,3 +34,4 @@ class Parts:
     clock: Clock
     log: EventLog
     demo: bool = False
+    worker: int | None = None

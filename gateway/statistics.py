@@ -23,6 +23,11 @@ log = structlog.get_logger()
 TOPICS: Final = frozenset({events.PLAYS})
 TEN: Final = 10
 SECONDS: Final = 1.0
+"""How old an answer may be."""
+AHEAD_SECONDS: Final = 0.5
+"""The pause between readings that nobody waits for: so short that an answer is young mostly when somebody asks."""
+WAIT_SECONDS: Final = 1.0
+"""How long a request waits for a younger answer when there is an older one."""
 COLORS: Final = (
     "#2f6fde", "#12a594", "#e5a000", "#d6456b", "#7a5af0",
     "#3a9d3a", "#e2703a", "#1b9dc9", "#a3782f", "#8d6b9f",
@@ -39,7 +44,7 @@ def merged(lists: Iterable[Iterable[tuple[int, int]]]) -> list[tuple[int, int]]:
 
 
 class Statistics:
-    """GET /video/statistics; the answer is encoded once for all who ask within a second."""
+    """GET /video/statistics; the answer is read and encoded ahead, once for all who ask within a second."""
 
     def __init__(
         self,
@@ -56,12 +61,25 @@ class Statistics:
         self._last: bytes | None = None
         self._shared = Shared(self._read)
 
+    async def refresh(self) -> None:
+        """Read now; raises Unavailable when there never was an answer."""
+        await self._shared.get(asyncio.get_running_loop().time())
+
     async def get(self, request: web.Request) -> web.Response:
-        """The top ten; from the last good reading while HBase is away, which ``valid_through`` tells."""
+        """The top ten; from the last good reading while HBase is away or slow, which ``valid_through`` tells."""
         reached = await self._positions.wait(request, TOPICS)
         now = asyncio.get_running_loop().time()
-        body = await self._shared.get(max(now - SECONDS, reached.at))
+        body = await self._not_before(max(now - SECONDS, reached.at))
         return respond(body, headers={"X-Stale": "true"} if reached.stale else None)
+
+    async def _not_before(self, at: float) -> bytes:
+        if self._last is None or self._shared.begun >= at:
+            return await self._shared.get(at)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await self._shared.get(at)
+        except TimeoutError:
+            return self._last
 
     async def _read(self) -> bytes:
         read_at = events.rfc3339(self._clock.now_ms())

@@ -94,6 +94,7 @@ class Gatherer(Generic[K, V]):
         except Exception as error:  # noqa: BLE001 -- handed to every waiter
             for future in (f for waiting in batch.values() for f in waiting if not f.done()):
                 future.set_exception(error)
+                future.exception()  # who waits may be cancelled this very moment; then nobody else would look at it
         else:
             for key, waiting in batch.items():
                 for future in waiting:
@@ -110,17 +111,20 @@ class Shared(Generic[T]):
 
     A failure is shared like a value, so that a server that is away costs one waiting read, not one a request. Who
     gives up waiting does not stop the read: a thread that hangs is one thread.
+
+    Attributes:
+        begun: Loop time at which the read began whose outcome is shared now.
     """
 
     def __init__(self, read: Callable[[], Awaitable[T]]) -> None:
         self._read = read
-        self._begun = float("-inf")
+        self.begun = float("-inf")
         self._outcome: T | Exception
         self._task: asyncio.Task[None] | None = None
 
     async def get(self, not_before: float) -> T:
         """A value whose read began at ``not_before`` (loop time) or later; raises what that read raised."""
-        while self._begun < not_before:
+        while self.begun < not_before:
             if self._task is None:
                 self._task = asyncio.create_task(self._renew())
             await asyncio.shield(self._task)
@@ -134,7 +138,7 @@ class Shared(Generic[T]):
             self._outcome = await self._read()
         except Exception as error:  # noqa: BLE001 -- handed to every waiter
             self._outcome = error
-        self._begun, self._task = begun, None
+        self.begun, self._task = begun, None
 
 
 async def every(seconds: float, what: str, refresh: Callable[[], Awaitable[Any]]) -> None:

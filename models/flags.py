@@ -7,7 +7,7 @@ import contextlib
 import functools
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -38,15 +38,32 @@ class LazyCommands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _as_click_exceptions():
             return super().invoke(ctx)
-        except PlaytrailError as error:
-            raise click.ClickException(str(error)) from error
-        except ExceptionGroup as group:
-            ours, others = group.split(PlaytrailError)
-            if ours is None or others is not None:
-                raise
-            raise click.ClickException("; ".join(map(str, _leaves(ours)))) from group
+
+
+@contextlib.contextmanager
+def _as_click_exceptions() -> Iterator[None]:
+    try:
+        yield
+    except PlaytrailError as error:
+        raise click.ClickException(str(error)) from error
+    except ExceptionGroup as group:
+        ours, others = group.split(PlaytrailError)
+        if ours is None or others is not None:
+            raise
+        raise click.ClickException("; ".join(map(str, _leaves(ours)))) from group
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """For the main function of a process that is no command: errors of ours are one line on stderr and exit code 1."""
+    try:
+        with _as_click_exceptions():
+            yield
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
 
 
 def _leaves(group: ExceptionGroup[Any]) -> list[BaseException]:

@@ -24,7 +24,7 @@ _objects = msgspec.json.Decoder(dict[str, Any])
 
 
 def upcast(value: bytes, newest: int) -> bytes | None:
-    """The JSON of an older event as one of version ``newest``; None when it is no older event, or no step reads it."""
+    """The JSON of an older event as one of version ``newest``; None when no step reads it."""
     try:
         event = _objects.decode(value)
     except (ValueError, TypeError, RecursionError):
@@ -32,10 +32,10 @@ def upcast(value: bytes, newest: int) -> bytes | None:
     version = event.get("schema")
     if not isinstance(version, int) or version >= newest:
         return None
-    while version < newest:
-        step = STEPS.get(version)
-        if step is None:
-            return None
-        version += 1
-        event = {**step(event), "schema": version}
-    return msgspec.json.encode(event)
+    try:
+        while version < newest:
+            event = STEPS[version](event)
+            version += 1
+    except (LookupError, TypeError, ValueError, AttributeError):  # no step, or not what the step is about
+        return None
+    return msgspec.json.encode({**event, "schema": newest})

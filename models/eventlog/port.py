@@ -95,7 +95,12 @@ class EventWriter(ABC):
 
     Use as an async context manager: entering connects (and may return before a broker is there: appends then raise
     Unavailable until it is), leaving flushes and ends within ten seconds.
+
+    Attributes:
+        replacements: How many producers were replaced, where there are any.
     """
+
+    replacements = 0
 
     @abstractmethod
     async def __aenter__(self) -> EventWriter: ...

@@ -233,3 +233,41 @@ async def test_a_fault_of_our_own_is_retried_from_the_sink(log: SqliteLog, write
     async with running(log, Faulty(sql)) as runner:
         await until(lambda: clicks(sql) == 20, runner)
         assert metric(runner, "playtrail_retries_total", reason="KeyError") == 2
+
+
+async def test_one_whose_name_another_took_stops_for_good(log: SqliteLog, writer: EventWriter, sql: SqlStore) -> None:
+    async with running(log, Views(sql)) as first:
+        await until(lambda: all_are(first, "running"), first)
+        async with running(log, Views(sql)) as second:
+            await until(lambda: first.replaced, first)
+            await append(writer, *details(20))
+            await until(lambda: clicks(sql) == 20, second)
+            assert not first.partitions
+            assert "member a of playtrail-views" in first.log_reason
+
+
+async def test_folded_records_are_flushed_when_enough_or_when_no_more_come(
+    log: SqliteLog, writer: EventWriter, sql: SqlStore
+) -> None:
+    sink = Switched(sql)
+    await append(writer, *details(100, users=1))
+    tuning = dataclasses.replace(QUICK, max_records=10, flush_records=40, gather=0.05)
+    async with running(log, Views(sink), tuning=tuning) as runner:
+        await until(lambda: clicks(sql) == 100, runner)
+    assert sink.largest < 40 + 10
+    assert sink.applied <= 100 / 10
+
+
+async def test_what_is_folded_is_flushed_when_a_partition_is_left(
+    log: SqliteLog, writer: EventWriter, sql: SqlStore
+) -> None:
+    number = partition_for(b"1", 6)
+    # Every poll is filled by one record: after the first flush, records are gathered for a minute.
+    tuning = dataclasses.replace(QUICK, max_records=1, gather=60.0)
+    async with running(log, Views(sql), tuning=tuning) as runner:
+        await append(writer, *details(1, users=1))
+        await until(lambda: clicks(sql) == 1, runner)
+        await append(writer, *details(9, users=1))
+        await until(lambda: runner.partitions[number]._folded == 9, runner)
+        assert clicks(sql) == 1
+    assert clicks(sql) == 10

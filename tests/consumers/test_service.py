@@ -142,3 +142,10 @@ async def test_a_topic_that_does_not_exist_is_refused(
     async with start(log=SqliteLog(tmp_path / "other.db", contract), writer=None, metrics=None) as service:
         with pytest.raises(Refused, match="topic is 'behavior"):
             await service.task
+
+
+async def test_it_ends_with_1_when_another_process_took_its_name(start: Start, plays: SqlitePlays) -> None:
+    async with start(projections=("plays",)) as first:
+        await until(lambda: len(plays.positions("plays", events.PLAYS)) == 6)
+        async with start(projections=("plays",)):
+            assert await first.task == 1

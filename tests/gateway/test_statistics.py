@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.statistics import merged
 from models.stores.port import Top, stamp_of
-from tests.gateway.conftest import Gateway, Start, error, ok
+from tests.gateway.conftest import BreakablePlays, Gateway, Start, error, ok, until
+
+
+@pytest.fixture(autouse=True)
+def no_answer_is_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a test sees what it put a moment ago."""
+    monkeypatch.setattr("gateway.statistics.SECONDS", 0.0)
 
 
 async def test_nothing_watched_yet(gateway: Gateway) -> None:
@@ -46,9 +55,48 @@ async def test_the_last_good_answer_while_the_store_is_away(start: Start) -> Non
     assert again == good
 
 
-async def test_503_when_there_was_none(start: Start) -> None:
+async def test_the_last_good_answer_while_the_store_hangs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.statistics.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.workers.SECONDS", 100.0)
+    hangs, go, original = False, threading.Event(), BreakablePlays.tops
+
+    def tops(store: BreakablePlays) -> Mapping[int, Top]:
+        if hangs:
+            go.wait(100)
+        return original(store)
+
+    monkeypatch.setattr(BreakablePlays, "tops", tops)
     gateway = await start()
-    gateway.plays.away = True
+    gateway.plays.put(0, stamp_of(1, 9), {}, Top(((1, 5),), ((1, 10),)))
+    good = await ok(await gateway.client.get("/video/statistics"))
+    assert good["counts_x_data"] == ["1"]
+    hangs = True
+    again = await ok(await gateway.client.get("/video/statistics"))
+    assert again["counts_x_data"] == ["1"]
+    go.set()
+    gateway.plays.put(0, stamp_of(1, 10), {}, Top(((2, 6),), ((2, 10),)))
+
+    async def newer() -> bool:
+        return bool((await ok(await gateway.client.get("/video/statistics")))["counts_x_data"] == ["2"])
+
+    await until(newer)
+
+
+async def test_it_is_read_ahead(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks finds an answer that nobody has asked for, however old it may be."""
+    monkeypatch.setattr("gateway.statistics.SECONDS", 1000.0)
+    gateway = await start()
+    first = await ok(await gateway.client.get("/video/statistics"))
+
+    async def renewed() -> bool:
+        return bool(first != await ok(await gateway.client.get("/video/statistics")))
+
+    await until(renewed)
+
+
+async def test_503_when_there_was_none(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BreakablePlays, "away", True)
+    gateway = await start()
     response = await gateway.client.get("/video/statistics")
     await error(response, 503, "unavailable")
     assert int(response.headers["Retry-After"]) >= 1

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from consumers.metrics import Metrics
-from consumers.partition import Tuning
 from consumers.plays import Plays
 from consumers.port import Projection
 from consumers.reactions import Reactions
 from consumers.runner import Runner
+from consumers.tuning import Tuning
 from consumers.views import Views
 from models.clock import ManualClock
-from models.errors import Fenced
 from tests.simulator.calls import Call, Calls
 from tests.simulator.memory_log import MemoryLog
 from tests.simulator.memory_plays import MemoryPlays
@@ -62,8 +61,8 @@ class Process:
 
     @property
     def lives(self) -> bool:
-        """Whether it runs, in good order or hanging."""
-        return not self.dead and not self.task.done()
+        """Whether it runs, in good order or hanging; one that another has replaced does nothing more."""
+        return not self.dead and not self.task.done() and not self.runner.replaced
 
     def kill(self) -> None:
         """Die at once."""
@@ -155,8 +154,6 @@ class Process:
         try:
             await self.runner.run(self._stop)
             self.world.note(self.name, "ends")
-        except Fenced as error:
-            self.world.note(self.name, f"ends: {error}")
         except (Killed, asyncio.CancelledError):
             self.world.note(self.name, "is gone")
         except Exception as error:  # noqa: BLE001 -- any other way to end is a finding
