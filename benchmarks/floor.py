@@ -31,6 +31,11 @@ async def like(request: web.Request) -> web.Response:
     return web.Response(text="ok")
 
 
+async def bare(_: web.Request) -> web.Response:
+    """The floor of a GET."""
+    return web.Response(text="ok")
+
+
 async def main(bootstrap: str, port: int) -> None:
     """Serve until killed."""
     app = web.Application()
@@ -44,6 +49,7 @@ async def main(bootstrap: str, port: int) -> None:
     )
     await app[producer_key].start()
     app.router.add_post("/video/like/{id}", like)
+    app.router.add_get("/bare", bare)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()

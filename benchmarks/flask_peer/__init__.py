@@ -1,0 +1,1 @@
+"""A peer, run in a virtual environment of its own; nothing of ours imports it."""

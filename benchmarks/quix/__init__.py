@@ -1,0 +1,1 @@
+"""A peer: plays per video by Quix Streams."""
