@@ -33,6 +33,8 @@ COMMANDS = {
     "replay": "commands.replay",
     "topics": "commands.topics",
     "lag": "commands.lag",
+    "deadletters": "commands.deadletters",
+    "doctor": "commands.doctor",
     "catalogue": "commands.catalogue",
     "token": "commands.viewers",
     "demo": "commands.viewers",

@@ -30,6 +30,7 @@ SECTIONS: Final = {
     "visible": "benchmarks.visible",
     "embedded": "benchmarks.embedded",
     "rebuild": "benchmarks.rebuild",
+    "replay": "benchmarks.replay",
 }
 """
 Where each section is, in the order of the report.

@@ -19,7 +19,7 @@ from models import events, settings
 
 ROUNDS: Final = 3
 SMALL: Final = "bench.plays.small"
-SHARE: Final = 10
+SHARE: Final = 20
 """A slow peer folds one in so many events, on a topic of its own."""
 
 
@@ -37,7 +37,7 @@ PEERS: Final = (
     Peer("Quix Streams, at least once", "quix", "RocksDB, changelog", ("at-least-once",)),
     Peer("Quix Streams, exactly once", "quix", "RocksDB, changelog", ("exactly-once",)),
     Peer("sentry-arroyo, at least once", "arroyo", "in memory, lost at a restart"),
-    Peer(f"Faust, at least once, a {SHARE}th of the events", "faust", "RocksDB, changelog", small=True),
+    Peer(f"Faust, at least once, {EVENTS // SHARE:,} events", "faust", "RocksDB, changelog", small=True),
 )
 
 

@@ -19,7 +19,7 @@ from benchmarks.usage import cpu_seconds
 from tests.real.processes import free_port
 from tests.running import ROOT, Process, eventually
 
-PEER_SECONDS: Final = 900
+PEER_SECONDS: Final = 300
 """A peer that takes longer is killed and reported."""
 
 FOLD_SECONDS: Final = 600.0

@@ -47,10 +47,17 @@ async def run(stage: Stage) -> Sequence[Table]:
             runs = await wrk.turns(stage, targets, scripts)
         for name, (half, worst) in lone.items():
             ratio = runs[name].rate / runs[bare.name].rate
-            flat = ratio / firsts.setdefault(name, ratio)
-            times = runs[name].rate / runs[peer.name].rate if peer.name in runs else "too slow"
-            rows.append((name, size, times, flat, ratio, half, worst, *numbers(runs[name])))
+            flat = ratio / (firsts.setdefault(name, ratio) or 1)
+            rows.append(
+                (name, size, _times(runs[name], runs.get(peer.name)), flat, ratio, half, worst, *numbers(runs[name]))
+            )
     return [Table((*FIRST_COLUMNS, *MORE_COLUMNS), rows)]
+
+
+def _times(run: wrk.Run, peer: wrk.Run | None) -> Cell:
+    if peer is None:
+        return "not tried"
+    return run.rate / peer.rate if peer.rate else "no answer in a turn"
 
 
 async def first(stage: Stage, target: wrk.Target) -> tuple[float, float]:

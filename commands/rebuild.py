@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from rich.console import Console
@@ -18,13 +19,24 @@ from models.stores.port import PlayStores, SqlStores
 from models.stores.versions import Versions
 from playtrail import PARTS, contract_of, open_log, open_plays, open_sql
 
+if TYPE_CHECKING:
+    from consumers.building import History
+    from models.eventlog.port import EventLog
+
 
 @click.command()
 @click.argument("projection", type=click.Choice(topics.PROJECTIONS))
 @click.option("--back", is_flag=True, help="Go back to the version that the last rebuild replaced.")
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Parquet of `playtrail replay`, for what the log no longer has.",
+)
 @click.option("--restart", is_flag=True, help="Throw away what a rebuild that did not end has folded, and begin anew.")
 @with_settings(*PARTS, "log")
-def rebuild(config: Settings, projection: str, back: bool, restart: bool) -> None:
+def rebuild(config: Settings, projection: str, back: bool, folder: Path | None, restart: bool) -> None:
     """Fold PROJECTION again from the whole log, beside the read model that is read, and switch to it.
 
     Consumers and gateway go on meanwhile. The new version is compared with the log before the switch; the old one is
@@ -33,8 +45,9 @@ def rebuild(config: Settings, projection: str, back: bool, restart: bool) -> Non
     \b
     Example:
       playtrail rebuild reactions
+      playtrail rebuild views --from exported/views
     """
-    run_async(lambda stop: _until(stop, _run(config, projection, back, restart)))
+    run_async(lambda stop: _until(stop, _run(config, projection, back=back, folder=folder, restart=restart)))
 
 
 async def _until(stop: asyncio.Event, work: Any) -> int:
@@ -50,7 +63,7 @@ async def _until(stop: asyncio.Event, work: Any) -> int:
     return int(await task)
 
 
-async def _run(config: Settings, projection: str, back: bool, restart: bool) -> int:
+async def _run(config: Settings, projection: str, *, back: bool, folder: Path | None, restart: bool) -> int:
     from consumers.rebuild import Rebuild
 
     contract = contract_of(config)
@@ -59,8 +72,10 @@ async def _run(config: Settings, projection: str, back: bool, restart: bool) -> 
     try:
         for each in (sql, plays):
             await asyncio.to_thread(each.create)
+        log = open_log(config, contract)
+        history = await _history(log, contract.of_projection(projection).name, folder) if folder else None
         with _Screen(projection) as screen:
-            work = Rebuild(open_log(config, contract), store, make, tell=screen.tell)
+            work = Rebuild(log, store, make, tell=screen.tell, history=history)
             report = await (work.back() if back else work.run(restart=restart))
     except Unavailable as error:
         raise Unavailable(error.part, f"{error.reason}; the same command goes on where this one was") from error
@@ -75,6 +90,17 @@ async def _run(config: Settings, projection: str, back: bool, restart: bool) -> 
         f"consumers held for {report.held_ms} ms; `playtrail rebuild {projection} --back` undoes it"
     )
     return 0
+
+
+async def _history(log: EventLog, topic: str, folder: Path) -> History:
+    """What was exported, once it is known to reach from the first record to what the log still has."""
+    from consumers.history import Exported
+
+    async with log.reader() as reader:
+        exported = Exported(folder, topic, await reader.identity(topic))
+        for partition, (first, _) in (await reader.bounds(topic)).items():
+            exported.check(partition, first)
+    return exported
 
 
 def _of(

@@ -1,11 +1,14 @@
-"""topics plan, apply: the log against topics.yaml."""
+"""topics plan, apply, asyncapi: the log against topics.yaml, and topics.yaml for other tools."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 
 import click
+import yaml
 
+from models import asyncapi
 from models.eventlog.plan import carry_out, plan
 from models.flags import run_async, with_settings
 from models.settings import Settings
@@ -26,6 +29,9 @@ def topics() -> None:
 @with_settings("events", "data", "topics", "replication", "log")
 def topics_plan(config: Settings) -> None:
     """Show what `apply` would change; exit code 2 when it would refuse.
+
+    Nothing is created, not even the file of the embedded log. What would break projections is refused: another number
+    of partitions or copies, another key, compaction.
 
     \b
     Example:
@@ -67,3 +73,24 @@ def topics_apply(config: Settings) -> None:
         return 0
 
     run_async(run)
+
+
+@topics.command("asyncapi")
+@click.option("--json", "as_json", is_flag=True, help="JSON; without it YAML.")
+@with_settings("events", "topics", "replication")
+def topics_asyncapi(config: Settings, as_json: bool) -> None:
+    """Print topics.yaml and the schemas of the events as an AsyncAPI 3.0 document.
+
+    With an event log on Kafka its addresses are the document's servers; no server is asked.
+
+    \b
+    Example:
+      playtrail topics asyncapi --events kafka://127.0.0.1:9092
+    """
+    prefix = "kafka://"
+    servers = config.events.removeprefix(prefix).split(",") if config.events.startswith(prefix) else ()
+    made = asyncapi.document(contract_of(config), servers)
+    if as_json:
+        click.echo(json.dumps(made, ensure_ascii=False, indent=2))
+    else:
+        click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=120), nl=False)

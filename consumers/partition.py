@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from consumers import deadletters
 from consumers.checks import check_log
 from consumers.metrics import Metrics
 from consumers.port import Applied, Projection
+from consumers.tuning import Backoff, Tuning
 from models.clock import Clock
 from models.errors import Fenced, OutcomeUnknown, PlaytrailError, Unavailable
 from models.eventlog.port import EventWriter, LogReader, Record, Subscription
@@ -25,50 +25,6 @@ T = TypeVar("T")
 
 State: TypeAlias = Literal["opening", "ready", "running", "paused", "stopped", "released"]
 """``ready``: the sink's position is known, and the runner seeks before its next poll. ``stopped``: for good."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """
-    How a runner works; times in seconds.
-
-    Attributes:
-        max_records: Records of a poll, and folded at once; a partition holds three times as many at most.
-        flush_records: After so many folded records comes a flush, also when more wait.
-        linger: Least time between two flushes of a partition, so that small batches gather.
-        gather: How long after a flush more records are waited for, when there are so many that a poll was filled.
-        wait: How long a poll waits.
-        budget: How long a running flush is waited for when its partition is revoked.
-        first_delay, last_delay: Back-off after failures, doubling.
-        commit_every: How often positions are copied to the group.
-        forward: Limit for sending a dead letter to behavior.dead.
-    """
-
-    max_records: int = 2_000
-    flush_records: int = 20_000
-    linger: float = 0.03
-    gather: float = 0.25
-    wait: float = 0.1
-    budget: float = 10.0
-    first_delay: float = 0.2
-    last_delay: float = 10.0
-    commit_every: float = 0.5
-    forward: float = 5.0
-
-
-class Backoff:
-    """Delays that double from ``first`` to ``last``, each shortened at random by up to half: no herd."""
-
-    def __init__(self, tuning: Tuning) -> None:
-        self._first, self._last = tuning.first_delay, tuning.last_delay
-        self._next = self._first
-
-    def delay(self) -> float:
-        delay, self._next = self._next, min(self._next * 2, self._last)
-        return delay * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
-
-    def reset(self) -> None:
-        self._next = self._first
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from consumers.rowcache import RowCache
 from consumers.sessions import Session, Sessions
 from consumers.topn import TopList
 from models import events
-from models.errors import LogMismatch, PoisonRecord
+from models.clock import Clock, SystemClock
+from models.errors import Fenced, LogMismatch, PoisonRecord
 from models.eventlog.port import Identity, Record
 from models.events import Play
 from models.stores.port import Checkpoint, DeadLetter, DeadLetters, PlayStore, Top, stamp_of
@@ -28,6 +29,12 @@ CACHED_ROWS: Final = 200_000
 """Rows in memory, all partitions together: about 60 MB."""
 
 _OPEN_ATTEMPTS: Final = 3
+
+IDLE_MS: Final = 1_000
+"""
+After so long without a flush the stored checkpoint is compared before the next. A store that was set back to an earlier
+state meanwhile told nobody; one in use fails while that is done, and then each partition is opened again.
+"""
 
 
 class Plays(Projection):
@@ -38,14 +45,17 @@ class Plays(Projection):
         store: Rows, top lists and checkpoints.
         dead: Where records go that are no events.
         cached_rows: How many rows are kept in memory between batches.
+        clock: Tells when to compare the checkpoint; the fold does not use it.
     """
 
     name = "plays"
     topic = events.PLAYS
 
-    def __init__(self, store: PlayStore, dead: DeadLetters, cached_rows: int = CACHED_ROWS) -> None:
+    def __init__(
+        self, store: PlayStore, dead: DeadLetters, cached_rows: int = CACHED_ROWS, clock: Clock | None = None
+    ) -> None:
         self._store, self._dead = store, dead
-        self._cached_rows = cached_rows
+        self._cached_rows, self._clock = cached_rows, clock or SystemClock()
         self._open: dict[int, PartitionFold] = {}
 
     def open(self, partition: int, identity: Identity, earliest: int) -> Checkpoint:
@@ -63,6 +73,7 @@ class Plays(Projection):
             top = store.tops().get(partition, Top())
             ring = parts.Ring(checkpoint.parts, [len(content) for content in contents])
             self._open[partition] = PartitionFold(store, partition, checkpoint, sessions, ring, top)
+            self._open[partition].flushed_ms = self._clock.now_ms()
             return checkpoint
         remedy = "playtrail consume plays --new-epoch"
         raise LogMismatch(f"sessions of plays, partition {partition}: {torn}; to go on without them: {remedy}")
@@ -76,7 +87,10 @@ class Plays(Projection):
         fold.folded = records[-1].offset + 1, last
 
     def flush(self, partition: int) -> Applied:
-        fold = self._open[partition]
+        fold, now = self._open[partition], self._clock.now_ms()
+        if now - fold.flushed_ms >= IDLE_MS:
+            fold.compare()
+        fold.flushed_ms = now
         dead, fold.dead = fold.dead, []
         if dead:
             self._dead.put_dead(dead)
@@ -95,6 +109,7 @@ class PartitionFold:
     Attributes:
         folded: The offset folded next, and the event_id of the record before it.
         dead: Letters of the records since the last flush.
+        flushed_ms: When that was.
     """
 
     def __init__(
@@ -103,6 +118,7 @@ class PartitionFold:
         self.checkpoint, self.limits = checkpoint, Limits()
         self.folded = checkpoint.next_offset, checkpoint.last_event_id
         self.dead: list[DeadLetter] = []
+        self.flushed_ms = 0
         self.rows = RowCache(store, checkpoint.epoch)
         self._store, self._partition = store, partition
         self._sessions, self._ring = sessions, ring
@@ -124,6 +140,13 @@ class PartitionFold:
             if plays or seconds:
                 add(event.video_id, offset, plays, seconds)
         self._offer(rows.changed)
+
+    def compare(self) -> None:
+        """Raises Fenced when the store's checkpoint is not the one written last."""
+        stored = self._store.positions(Plays.name, Plays.topic).get(self._partition)
+        if stored != self.checkpoint:
+            where = f"at {stored.next_offset} in epoch {stored.epoch}" if stored else "without a checkpoint"
+            raise Fenced(f"plays: the store is {where}, not at {self.checkpoint.next_offset} as it was left")
 
     def flush(self, next_offset: int, last_event_id: str) -> None:
         """Make everything before ``next_offset`` durable: rows and top, then the sessions with the checkpoint."""

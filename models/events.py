@@ -146,6 +146,9 @@ BY_TOPIC: Final[dict[str, tuple[type[Event], ...]]] = {
 }
 """The classes of each topic; topics.yaml names their tags, and a test compares the two."""
 
+KEYS: Final = {VIEWS: "user_id, random for guests", REACTIONS: "user_id", PLAYS: "video_id", DEAD: "as it was"}
+"""What the key of each topic is made of: ``key_of`` in the words of topics.yaml."""
+
 _E = TypeVar("_E", bound=Event)
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode

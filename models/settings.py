@@ -49,9 +49,7 @@ class RawSettings:
     metrics: str = _setting("127.0.0.1:9108", "where `consume` serves /metrics and /health; port 0 takes a free one")
     origins: str | None = _setting(None, "origins allowed to call from a browser, comma-separated [none]")
     rate_user: str = _setting("50", "writes a second that one user may make of one gateway; 0 is no limit")
-    probe: str = _setting(
-        "0", "seconds between probes of the way from an event to what is read; 0 is none"
-    )
+    probe: str = _setting("0", "seconds between probes of the way from an event to what is read; 0 is none")
     rate_address: str = _setting("0", "requests a second from one client address to one gateway; 0 is no limit")
     spool: str = _setting("1024", "how large the spool may become, in MiB")
     replication: str | None = _setting(None, "overrides every topic's replication factor [topics.yaml]")

@@ -129,3 +129,28 @@ async def test_there_is_nothing_to_go_back_to_before_the_first(deployment: Deplo
     async with Process("rebuild", "views", "--back", env=deployment.env) as process:
         assert await process.wait(30) == 1
         assert "allowed: a projection with a version kept from an earlier rebuild" in process.output()
+
+
+async def test_what_the_log_lost_comes_from_an_export(deployment: Deployment, tmp_path: Path) -> None:
+    folder = str(tmp_path / "exported")
+    await command("replay", events.REACTIONS, "--format", "parquet", "-o", folder, env=deployment.env)
+    with closing(sqlite3.connect(deployment.file)) as connection:
+        connection.execute("DELETE FROM record WHERE offset < 3")
+        connection.commit()
+    said = await command("rebuild", "reactions", "--from", folder, env=deployment.env)
+    assert "201 rows are what the log says" in said or "101 rows are what the log says" in said
+    assert deployment.likes() == 100
+
+
+async def test_an_export_that_does_not_reach_is_refused(deployment: Deployment, tmp_path: Path) -> None:
+    folder = str(tmp_path / "exported")
+    await command("replay", events.REACTIONS, "--format", "parquet", "--from", "@5", "-o", folder, env=deployment.env)
+    with closing(sqlite3.connect(deployment.file)) as connection:
+        connection.execute("DELETE FROM record WHERE offset < 6")
+        connection.commit()
+    for given, said in ((folder, "from offset 0 to 6"), (str(tmp_path), "manifest.json")):
+        async with Process("rebuild", "reactions", "--from", given, env=deployment.env) as process:
+            assert await process.wait(30) == 1
+            (line,) = process.output().splitlines()
+        assert said in line
+    assert deployment.sql.version("reactions").building == 0

@@ -25,7 +25,7 @@ from models.eventlog.kafka_client import (
     unknown_topic,
     within,
 )
-from models.eventlog.kafka_wire import IncrementalAlterConfigsRequest
+from models.eventlog.kafka_wire import IncrementalAlterConfigsRequest, release_of
 from models.eventlog.port import Identity, LogReader, Owner, Record, TopicAdmin, TopicState
 
 CLOSE_SECONDS: Final = 3.0
@@ -162,6 +162,8 @@ class KafkaReader(LogReader):
             if found:
                 records: Sequence[Record] = found[place]
                 return records
+            # The marks that end transactions have offsets and are no records: the position passes them.
+            offset = max(offset, await self._consumer.position(place))
             if offset >= (await self._bounds([place]))[place.partition][1]:
                 return []
 
@@ -226,6 +228,12 @@ class KafkaAdmin(TopicAdmin):
             found = await topics_of(self._admin._client, names)
             configs = await self._configs(found)
         return {n: TopicState(t.partitions, t.replication, configs.get(n, {})) for n, t in found.items()}
+
+    async def version(self) -> str:
+        async with _limited():
+            client = self._admin._client
+            connection = await client._get_conn(client.get_random_node())
+        return f"Kafka {release_of(connection._versions)}" if connection else ""
 
     async def create(self, name: str, state: TopicState) -> None:
         topic = NewTopic(name, state.partitions, state.replication, topic_configs=dict(state.config))

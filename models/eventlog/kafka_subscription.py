@@ -25,9 +25,6 @@ SESSION_MS: Final = 30_000
 REBALANCE_MS: Final = 60_000
 """How long the group waits for a member to give its partitions back."""
 
-PARTITION_BYTES: Final = 2 << 20
-"""What the broker sends of a partition at once, compressed: some 18,000 events, as many as one flush covers."""
-
 FETCH_WAIT_MS: Final = 200
 """How long the broker waits for a record; a new position takes effect after it."""
 
@@ -212,7 +209,6 @@ class KafkaSubscription(Subscription):
             rebalance_timeout_ms=REBALANCE_MS,
             request_timeout_ms=REBALANCE_MS + REQUEST_MS,
             fetch_max_wait_ms=FETCH_WAIT_MS,
-            max_partition_fetch_bytes=PARTITION_BYTES,
         )
         try:
             with translated():

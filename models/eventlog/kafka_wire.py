@@ -7,8 +7,9 @@ version 0, which sets configuration keys and leaves the others alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -154,3 +155,14 @@ class IncrementalAlterConfigsRequest(Request[IncrementalAlterConfigsStruct]):  #
         topic, set_ = 2, 0  # the resource type and the operation, by their numbers in the protocol
         configs = [(name, set_, value) for name, value in self._config.items()]
         return request_struct_class([(topic, self._topic, configs)], False)
+
+
+PRODUCE: Final = 0
+RELEASES: Final = ((13, "4.1"), (12, "4.0"), (11, "3.8"), (10, "3.7"))
+"""The newest version of Produce, and the release that it came with."""
+
+
+def release_of(versions: Mapping[int, tuple[int, int]]) -> str:
+    """The release by what a broker speaks (lowest and highest version of each request): none tells its own name."""
+    newest = versions.get(PRODUCE, (0, 0))[1]
+    return next((f"{release} or later" for version, release in RELEASES if newest >= version), "before 3.7")

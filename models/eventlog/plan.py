@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from models.errors import Refused
 from models.eventlog.port import TopicAdmin, TopicState
+from models.events import KEYS
 from models.topics import Topic, Topics
 
 
@@ -15,7 +16,8 @@ class Change(NamedTuple):
     One difference of a topic.
 
     ``create`` and ``configure`` are carried out by ``carry_out``. ``refuse`` would break what was folded: more or fewer
-    partitions move keys to other partitions, so positions and play rows would mean something else.
+    partitions, or another key, move what belongs together to other partitions, so positions and play rows would mean
+    something else; compaction throws away all but the last record of a key, and the folds need each.
     """
 
     topic: str
@@ -39,11 +41,23 @@ def compare(topics: Topics, found: Mapping[str, TopicState]) -> Sequence[Change]
     changes: list[Change] = []
     for topic in topics.by_name.values():
         want, have = wanted(topic), found.get(topic.name)
+        changes += _breaking(topic)
         if have is None:
             what = f"{want.partitions} partitions, replication {want.replication}"
             changes.append(Change(topic.name, "create", what, "-", "-"))
         else:
             changes += _differences(topic.name, want, have)
+    return changes
+
+
+def _breaking(topic: Topic) -> list[Change]:
+    """What no log may be, whatever it is now."""
+    changes, key = [], KEYS.get(topic.name, topic.key)
+    if topic.key != key:
+        changes.append(Change(topic.name, "refuse", "key", key, topic.key))
+    policy = topic.config.get("cleanup.policy", "delete")
+    if topic.projections and policy != "delete":
+        changes.append(Change(topic.name, "refuse", "cleanup.policy", "delete", policy))
     return changes
 
 

@@ -254,7 +254,7 @@ class TopicState(NamedTuple):
 
 
 class TopicAdmin(ABC):
-    """Looks at and creates topics. An async context manager."""
+    """Looks at and creates topics. An async context manager; to look creates nothing."""
 
     @abstractmethod
     async def __aenter__(self) -> TopicAdmin: ...
@@ -265,6 +265,10 @@ class TopicAdmin(ABC):
     @abstractmethod
     async def describe(self, names: Collection[str]) -> Mapping[str, TopicState]:
         """The topics among ``names`` that exist. Raises Unavailable."""
+
+    async def version(self) -> str:
+        """What the log is, for a person; empty when it does not say. Raises Unavailable."""
+        return ""
 
     @abstractmethod
     async def create(self, name: str, state: TopicState) -> None:

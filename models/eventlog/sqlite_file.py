@@ -104,6 +104,16 @@ class Session:
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a file."""
+        return self._path.exists()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether ``run`` may be called."""
+        return self._thread is not None
+
     async def open(self) -> None:
         """Open the file, made when it is not there. Raises Unavailable, or Refused for a file of another kind."""
         self._thread = ThreadPoolExecutor(1, "playtrail-log")

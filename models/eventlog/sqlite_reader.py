@@ -55,26 +55,34 @@ class SqliteAdmin(TopicAdmin):
     Topics of the file.
 
     Replication and configuration are kept as declared, so that they can be compared; one file has one copy, and
-    records stay until the file is deleted.
+    records stay until the file is deleted. To look makes no file: one that is not there has no topics.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def __aenter__(self) -> SqliteAdmin:
-        await self._session.open()
+        if self._session.is_there:
+            await self._session.open()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._session.close()
 
     async def describe(self, names: Collection[str]) -> Mapping[str, TopicState]:
-        return await self._session.run(_describe, frozenset(names))
+        return await self._session.run(_describe, frozenset(names)) if self._session.is_open else {}
+
+    async def version(self) -> str:
+        return f"SQLite {sqlite3.sqlite_version}"
 
     async def create(self, name: str, state: TopicState) -> None:
+        if not self._session.is_open:
+            await self._session.open()
         await self._session.run(_create, name, state)
 
     async def configure(self, name: str, config: Mapping[str, str]) -> None:
+        if not self._session.is_open:
+            raise records.unknown_topic(name)
         await self._session.run(_configure, name, config)
 
 

@@ -26,7 +26,7 @@ from models.errors import Fenced, Refused, Unavailable
 from models.stores.plays_hbase_pool import Client, HBasePool, ServerError, text_of, thrift
 from models.stores.plays_heads import Head
 from models.stores.plays_versions import PlayVersions
-from models.stores.port import Checkpoint, PlayRow, Top, stamp_of
+from models.stores.port import About, Checkpoint, PlayRow, Top, stamp_of
 from models.stores.versions import Row
 
 T = TypeVar("T")
@@ -97,8 +97,18 @@ class HBasePlays(PlayVersions):
         finally:
             patient.close()
 
+    def missing(self) -> Sequence[str]:
+        there = self._pool.call(_table_names)
+        active = self._reading() if self._name(layout.CHECKPOINT_TABLE, 1) in there else 1
+        wanted = {self._name(table, version) for table in layout.FAMILIES for version in (1, active)}
+        return sorted(name.decode() for name in wanted - there)
+
     def ping(self) -> None:
         self._pool.call(_table_names)
+
+    def about(self) -> About:
+        self.ping()
+        return About("HBase by Thrift 1, which tells neither version nor clock")
 
     def close(self) -> None:
         self._pool.close()

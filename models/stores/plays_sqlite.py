@@ -29,7 +29,7 @@ from models.rows import (
 from models.stores.plays_heads import Head
 from models.stores.plays_sqlite_sql import VERSIONS, Sql, sql
 from models.stores.plays_versions import PROJECTION, PlayVersions
-from models.stores.port import Checkpoint, PlayRow, Top, stamp_of
+from models.stores.port import About, Checkpoint, PlayRow, Top, stamp_of
 from models.stores.versions import Row
 
 PAGE = 20_000
@@ -84,6 +84,15 @@ class SqlitePlays(PlayVersions):
     @property
     def _to_read(self) -> Sql:
         return sql(self._reading())
+
+    def missing(self) -> Sequence[str]:
+        with self._transaction() as connection:
+            there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        active = self._reading() if "plays_version" in there else 1
+        return sorted({"plays_version", *sql(1).names, *sql(active).names} - there)
+
+    def about(self) -> About:
+        return About(f"SQLite {sqlite3.sqlite_version}")
 
     def ping(self) -> None:
         with self._transaction() as connection:

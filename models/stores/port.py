@@ -15,6 +15,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from msgspec import Struct
 
 from models.eventlog.port import Identity
+from models.stores.deadletters import DeadLetter as DeadLetter  # of the port: steps bring letters along
+from models.stores.deadletters import DeadLetters as DeadLetters
+from models.stores.deadletters import Place as Place
 
 Kind: TypeAlias = Literal["like", "collect", "follow"]
 """The reactions; ``like`` and ``collect`` aim at a video, ``follow`` at a user."""
@@ -47,20 +50,6 @@ class Advance(NamedTuple):
     expected: int
     next_offset: int
     last_event_id: str
-
-
-class DeadLetter(NamedTuple):
-    """A record put aside. ``headers`` is JSON text of [name, latin-1 value] pairs; ``at_ms`` the record's time."""
-
-    projection: str
-    topic: str
-    partition: int
-    offset: int
-    error: str
-    key: bytes | None
-    value: bytes
-    headers: str
-    at_ms: int
 
 
 class PositionStore(ABC):
@@ -115,18 +104,6 @@ class ViewSink(PositionStore):
     @abstractmethod
     def apply_clicks(self, step: Advance, clicks: Mapping[int, int], dead: Sequence[DeadLetter] = ()) -> None:
         """In one transaction: move the position, add the clicks (by video id), keep the dead letters. Raises Fenced."""
-
-
-class DeadLetters(ABC):
-    """Records that were put aside; keyed by projection, topic, partition and offset."""
-
-    @abstractmethod
-    def put_dead(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters; one that is there already stays as it is."""
-
-    @abstractmethod
-    def dead(self, projection: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
-        """Letters in order of topic, partition and offset."""
 
 
 class Film(Struct, frozen=True, kw_only=True):
@@ -280,6 +257,13 @@ def stamp_of(epoch: int, next_offset: int) -> int:
     return epoch << 48 | next_offset
 
 
+class About(NamedTuple):
+    """What a server says of itself: its version, and its clock in milliseconds since 1970; None when it has none."""
+
+    version: str
+    now_ms: int | None = None
+
+
 class Tables(ABC):
     """Creates what a store needs."""
 
@@ -287,9 +271,17 @@ class Tables(ABC):
     def create(self) -> None:
         """Create missing tables; those that exist are left as they are. Several processes may call it at once."""
 
+    def missing(self) -> Sequence[str]:
+        """Names of the tables that ``create`` would make, and of those of the active versions that are not there."""
+        return ()
+
     @abstractmethod
     def ping(self) -> None:
         """Return when the server answers; raises Unavailable."""
+
+    def about(self) -> About:
+        """Who answers; raises Unavailable."""
+        return About("")
 
     @abstractmethod
     def close(self) -> None:

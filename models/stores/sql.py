@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 
+from sqlalchemy import Connection
+
 from models.clock import Clock
-from models.stores.port import SqlStores
+from models.stores.port import About, SqlStores
+from models.stores.sql_about import about, missing
 from models.stores.sql_catalogue import SqlCatalogue
 from models.stores.sql_clicks import SqlClicks
 from models.stores.sql_database import Database, answers
 from models.stores.sql_deadletters import SqlDeadLetters
 from models.stores.sql_reactions import SqlReactions
-from models.stores.sql_versions import first_versions
+from models.stores.sql_versions import REACTIONS, first_versions
 
 
 class SqlStore(SqlReactions, SqlClicks, SqlDeadLetters, SqlCatalogue, SqlStores):
@@ -36,8 +40,19 @@ class SqlStore(SqlReactions, SqlClicks, SqlDeadLetters, SqlCatalogue, SqlStores)
         pinned._pinned = {projection: version}
         return pinned
 
+    def missing(self) -> Sequence[str]:
+        def look(connection: Connection) -> Sequence[str]:
+            first = missing(connection, 1)
+            # Without the table that names it there is no other version than the first.
+            return first or missing(connection, self._reading(connection, REACTIONS))
+
+        return self._database.read(look)
+
     def ping(self) -> None:
         self._database.read(answers)
+
+    def about(self) -> About:
+        return self._database.read(about)
 
     def close(self) -> None:
         self._database.close()

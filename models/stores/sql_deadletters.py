@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, delete, func, select, tuple_
 
+from models.eventlog.port import Position
 from models.stores import sql_upsert
-from models.stores.port import DeadLetter, DeadLetters
+from models.stores.port import DeadLetter, DeadLetters, Place
 from models.stores.sql_database import Database
 from models.tables import dead_letter
 
@@ -27,7 +28,15 @@ _COLUMNS: Final = (
 """The table's columns in the order of DeadLetter's fields."""
 
 _KEEP: Final = sql_upsert.keep(dead_letter)
-_DEAD: Final = select(*_COLUMNS).order_by(_c.topic, _c.partition_id, _c.record_offset, _c.projection)
+_ORDER: Final = (_c.topic, _c.partition_id, _c.record_offset, _c.projection)
+_DEAD: Final = select(*_COLUMNS).order_by(*_ORDER)
+_COUNTS: Final = select(_c.projection, func.count()).group_by(_c.projection)
+_DROP: Final = delete(dead_letter).where(
+    _c.projection == bindparam("of_projection"),
+    _c.topic == bindparam("of_topic"),
+    _c.partition_id == bindparam("of_partition"),
+    _c.record_offset == bindparam("of_offset"),
+)
 
 
 def keep(connection: Connection, is_sqlite: bool, letters: Sequence[DeadLetter]) -> None:
@@ -50,6 +59,25 @@ class SqlDeadLetters(DeadLetters):
     def put_dead(self, letters: Sequence[DeadLetter]) -> None:
         self._database.write(lambda c: keep(c, self._database.is_sqlite, letters))
 
-    def dead(self, projection: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
-        query = _DEAD.limit(limit) if projection is None else _DEAD.where(_c.projection == projection).limit(limit)
+    def dead(self, projection: str | None = None, limit: int = 100, after: Place | None = None) -> Sequence[DeadLetter]:
+        query = _DEAD.limit(limit)
+        if projection is not None:
+            query = query.where(_c.projection == projection)
+        if after is not None:
+            query = query.where(tuple_(*_ORDER) > (after.topic, after.partition, after.offset, after.projection))
+        return self._letters(query)
+
+    def dead_at(self, position: Position) -> Sequence[DeadLetter]:
+        return self._letters(_DEAD.where(tuple_(*_ORDER[:3]) == tuple(position)))
+
+    def drop_dead(self, places: Collection[Place]) -> int:
+        names = ("of_projection", "of_topic", "of_partition", "of_offset")
+        rows = [dict(zip(names, place, strict=True)) for place in sorted(places)]
+        # One by one: not every driver tells how many rows a list of parameters has changed.
+        return self._database.write(lambda c: sum(c.execute(_DROP, row).rowcount for row in rows))
+
+    def dead_counts(self) -> Mapping[str, int]:
+        return {name: count for name, count in self._database.read(lambda c: c.execute(_COUNTS).all())}
+
+    def _letters(self, query: Select[Any]) -> Sequence[DeadLetter]:
         return [DeadLetter(*row) for row in self._database.read(lambda c: c.execute(query).all())]

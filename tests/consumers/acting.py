@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from consumers.metrics import Metrics
-from consumers.partition import Tuning
 from consumers.port import Projection
 from consumers.runner import Runner
+from consumers.tuning import Tuning
 from models.errors import Unavailable
 from models.eventlog.port import EventLog, EventWriter, Identity
 from models.stores.port import Advance, Checkpoint, DeadLetter, ViewSink

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from models.errors import Fenced
+from models.eventlog.port import Position
 from models.stores.plays_heads import Head, PlayHeads
-from models.stores.port import Checkpoint, DeadLetter, DeadLetters, PlayRow, Top, stamp_of
+from models.stores.port import Checkpoint, DeadLetter, DeadLetters, Place, PlayRow, Top, stamp_of
 
 Key = tuple[Any, ...]
 
@@ -17,7 +19,7 @@ class Cells:
 
     def __init__(self) -> None:
         self.cells: dict[Key, tuple[int, Any]] = {}
-        self.letters: dict[tuple[str, str, int, int], DeadLetter] = {}
+        self.letters: dict[Place, DeadLetter] = {}
 
     def write(self, key: Key, stamp: int, content: Any) -> None:
         if key not in self.cells or stamp >= self.cells[key][0]:
@@ -72,10 +74,22 @@ class MemoryPlays(PlayHeads, DeadLetters):
     def put_dead(self, letters: Sequence[DeadLetter]) -> None:
         self._before()
         for letter in letters:
-            self._shared.letters.setdefault((letter.projection, letter.topic, letter.partition, letter.offset), letter)
+            self._shared.letters.setdefault(letter.place, letter)
 
-    def dead(self, projection: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
-        return [letter for _, letter in sorted(self._shared.letters.items())][:limit]
+    def dead(self, projection: str | None = None, limit: int = 100, after: Place | None = None) -> Sequence[DeadLetter]:
+        return [found for place, found in sorted(self._shared.letters.items()) if after is None or place > after][
+            :limit
+        ]
+
+    def dead_at(self, position: Position) -> Sequence[DeadLetter]:
+        return [letter for letter in self.dead(limit=len(self._shared.letters)) if letter.position == position]
+
+    def drop_dead(self, places: Collection[Place]) -> int:
+        self._before()
+        return sum(self._shared.letters.pop(place, None) is not None for place in places)
+
+    def dead_counts(self) -> Mapping[str, int]:
+        return Counter(place.projection for place in self._shared.letters)
 
     def _heads(self, projection: str, topic: str) -> Mapping[int, Head]:
         found = self._read().items()

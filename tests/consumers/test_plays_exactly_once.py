@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from consumers import parts
-from consumers.plays import PartitionFold, Plays
+from consumers.plays import IDLE_MS, PartitionFold, Plays
 from consumers.rowcache import RowCache
+from models.clock import ManualClock
 from models.errors import Fenced
 from models.eventlog.port import Identity
 from models.stores.port import Top
@@ -132,3 +133,20 @@ def _is_wrong(seed: int) -> bool:
     except AssertionError:
         return True
     return False
+
+
+def test_a_store_that_was_set_back_while_idle_is_noticed_and_folded_again() -> None:
+    log, cells, clock = plays_log(1, 60), Cells(), ManualClock()
+    store = MemoryPlays(cells)
+    projection = Plays(store, store, clock=clock)
+    projection.open(0, LOG, log[0].offset)
+    projection.apply(0, log[:20])
+    earlier = dict(cells.cells)
+    projection.apply(0, log[20:40])
+    cells.cells = earlier
+    clock.advance(IDLE_MS / 1000)
+    with pytest.raises(Fenced, match=f"the store is at {log[19].offset + 1} in epoch 1, not at {log[39].offset + 1}"):
+        projection.apply(0, log[40:])
+    position = projection.open(0, LOG, log[0].offset).next_offset
+    projection.apply(0, [record for record in log if record.offset >= position])
+    check(log, cells)

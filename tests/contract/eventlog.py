@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 
@@ -231,6 +232,7 @@ class EventLogContract(EventLogAppends):
         name = f"test.{uuid.uuid4()}"
         async with log.admin() as admin:
             assert not await admin.describe([name])
+            assert re.fullmatch(r"(SQLite|Kafka) \d+\.\d.*", await admin.version())
             await admin.create(name, TopicState(3, 1, {"retention.ms": "1000000"}))
             await admin.create(name, TopicState(5, 1, {}))
             assert await admin.describe([name, "test.missing"]) == {name: TopicState(3, 1, {"retention.ms": "1000000"})}

@@ -37,6 +37,14 @@ class PlayVersionsContract:
         versioned.change(P, second, third)
         assert versioned.version(P) == third
 
+    def test_missing_tables_are_named_with_those_of_the_active_version(self, versioned: PlayVersions) -> None:
+        assert versioned.missing() == []
+        assert versioned.about().version
+        versioned.change(P, Version(), Version().changed(active=2))
+        assert any(name.endswith("video_v2") for name in versioned.missing())
+        versioned.make(P, 2)
+        assert versioned.missing() == []
+
     def test_what_is_built_is_not_read_before_the_switch(self, versioned: PlayVersions) -> None:
         versioned.put(0, OLD, {1: (2, 30)}, LOW)
         versioned.open(P, TOPIC, 0, LOG, 0)

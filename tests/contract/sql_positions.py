@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from models.errors import Fenced, LogMismatch
-from models.eventlog.port import Identity
+from models.eventlog.port import Identity, Position
 from models.events import REACTIONS, VIEWS
 from models.stores.port import Checkpoint, SqlStores
 from tests.contract.sql_base import (
@@ -135,6 +135,35 @@ class SqlPositionsContract(SqlSuite):
         assert list(store.dead("reactions")) == [letter(9), letter(10), letter(11), letter(2, partition=1)]
         assert list(store.dead("views")) == [letter(9, projection="views")]
         assert [found.offset for found in store.dead(limit=3)] == [9, 9, 10]
+
+    def test_dead_letters_are_read_page_by_page(self, store: SqlStores) -> None:
+        letters = [letter(9), letter(9, projection="views"), letter(10), letter(2, partition=1)]
+        store.put_dead(letters)
+        pages = [store.dead(limit=1)]
+        while pages[-1]:
+            pages.append(store.dead(limit=1, after=pages[-1][0].place))
+        assert [found for page in pages for found in page] == letters
+        assert list(store.dead("reactions", after=letters[2].place)) == letters[3:]
+
+    def test_a_dead_letter_is_found_by_its_record(self, store: SqlStores) -> None:
+        store.put_dead([letter(9), letter(9, projection="views"), letter(9, partition=1), letter(8)])
+        assert list(store.dead_at(Position(REACTIONS, 0, 9))) == [letter(9), letter(9, projection="views")]
+        assert list(store.dead_at(Position(REACTIONS, 0, 7))) == []
+
+    def test_dead_letters_are_counted_by_projection(self, store: SqlStores) -> None:
+        assert store.dead_counts() == {}
+        store.put_dead([letter(1), letter(2), letter(1, projection="views")])
+        assert store.dead_counts() == {"reactions": 2, "views": 1}
+
+    def test_a_dropped_letter_is_gone_and_told_once(self, store: SqlStores, another: Opener) -> None:
+        store.put_dead([letter(number) for number in range(20)])
+        places = [letter(number).place for number in range(5, 25)]
+        stores = [store, another(), another()]
+        with ThreadPoolExecutor(3) as pool:
+            told = list(pool.map(lambda each: each.drop_dead(places), stores))
+        assert sum(told) == 15
+        assert [found.offset for found in store.dead()] == [0, 1, 2, 3, 4]
+        assert store.drop_dead([]) == 0
 
     def test_a_dead_letter_keeps_every_byte(self, store: SqlStores) -> None:
         odd = letter(1)._replace(key=None, value=b"", headers="[" + " " * 200_000 + "]", error="值 🎬 '\\%s\x00")

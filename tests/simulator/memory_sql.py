@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from models.errors import Fenced, LogMismatch, Refused
-from models.eventlog.port import Identity
+from models.eventlog.port import Identity, Position
 from models.stores.port import (
     Advance,
     Checkpoint,
@@ -18,6 +18,7 @@ from models.stores.port import (
     DeadLetters,
     Film,
     Kind,
+    Place,
     Reaction,
     ReactionReader,
     ReactionSink,
@@ -52,7 +53,7 @@ class SqlData:
     counts: Counter[tuple[str, int, int]] = field(default_factory=Counter)
     films: dict[int, Film] = field(default_factory=dict)
     clicks: Counter[int] = field(default_factory=Counter)
-    letters: dict[tuple[str, str, int, int], DeadLetter] = field(default_factory=dict)
+    letters: dict[Place, DeadLetter] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     moved: Callable[[Checkpoint, Checkpoint], None] = lambda old, new: None
 
@@ -104,10 +105,23 @@ class MemorySql(ReactionSink, ViewSink, DeadLetters, ReactionReader):
         with self._step("dead letters"), self.data.lock:
             self._keep(letters)
 
-    def dead(self, projection: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
+    def dead(self, projection: str | None = None, limit: int = 100, after: Place | None = None) -> Sequence[DeadLetter]:
         with self._step("read dead letters"), self.data.lock:
             found = [letter for letter in self.data.letters.values() if projection in (None, letter.projection)]
-        return sorted(found, key=lambda letter: (*letter[1:4], letter.projection))[:limit]
+        behind = [letter for letter in found if after is None or _order(letter.place) > _order(after)]
+        return sorted(behind, key=lambda letter: _order(letter.place))[:limit]
+
+    def dead_at(self, position: Position) -> Sequence[DeadLetter]:
+        with self._step("read a dead letter"), self.data.lock:
+            return sorted(letter for letter in self.data.letters.values() if letter.position == position)
+
+    def drop_dead(self, places: Collection[Place]) -> int:
+        with self._step("drop dead letters"), self.data.lock:
+            return sum(self.data.letters.pop(place, None) is not None for place in places)
+
+    def dead_counts(self) -> Mapping[str, int]:
+        with self._step("count dead letters"), self.data.lock:
+            return Counter(letter.projection for letter in self.data.letters.values())
 
     def statuses(self, kind: Kind, pairs: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         with self._step("statuses"), self.data.lock:
@@ -149,8 +163,11 @@ class MemorySql(ReactionSink, ViewSink, DeadLetters, ReactionReader):
 
     def _keep(self, letters: Sequence[DeadLetter]) -> None:
         for letter in letters:
-            key = letter.projection, letter.topic, letter.partition, letter.offset
-            self.data.letters.setdefault(key, letter)
+            self.data.letters.setdefault(letter.place, letter)
+
+
+def _order(place: Place) -> tuple[str, int, int, str]:
+    return (*place[1:], place.projection)
 
 
 def _compare(projection: str, topic: str, stored: Identity, found: Identity) -> None:

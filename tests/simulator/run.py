@@ -11,7 +11,7 @@ from unittest import mock
 
 import structlog
 
-from consumers import partition, parts
+from consumers import parts, tuning
 from tests.simulator.chaos import Chaos
 from tests.simulator.check import check
 from tests.simulator.gateway import Gateway
@@ -84,7 +84,7 @@ def _as_decided_by(world: World) -> Iterator[None]:
     )
     try:
         with (
-            mock.patch.object(partition, "random", random.Random(world.rng.getrandbits(32))),
+            mock.patch.object(tuning, "random", random.Random(world.rng.getrandbits(32))),
             # A snapshot each time, or after a few deltas, so that short logs go through many.
             mock.patch.object(parts, "FEWEST_DELTAS", world.rng.choice((2, 5))),
             mock.patch.object(parts, "MOST_DELTAS", world.rng.choice((0, 3, 6, 512))),
