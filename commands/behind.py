@@ -33,7 +33,11 @@ async def behind(log: EventLog, sinks: Mapping[str, PositionStore], contract: To
 
 def _finding(lag: ProjectionLag) -> Finding:
     name = lag.projection
-    stands = "nobody knows how far" if lag.lag is None else f"{lag.lag:,} events behind, {time(lag.lag_seconds)}"
+    stands = (
+        "without a position, and records wait"
+        if lag.lag is None
+        else f"{lag.lag:,} events behind, {time(lag.lag_seconds)}"
+    )
     what = f"{name}: {stands}, state {lag.state}"
     if lag.level == 0 and lag.lag is None:  # no position, and no record that would need one
         return ok(PART, f"{name}: there is nothing to fold yet")

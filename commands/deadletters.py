@@ -57,7 +57,7 @@ def list_(config: Settings, projection: str | None, limit: int, as_json: bool) -
 
     async def run(_: asyncio.Event) -> int:
         async with AsyncExitStack() as stack:
-            sql = _sql(config, stack)
+            sql = await _sql(config, stack)
             letters = await asyncio.to_thread(sql.dead, projection, limit)
             total = sum((await asyncio.to_thread(sql.dead_counts)).values())
         for letter in letters:
@@ -83,7 +83,7 @@ def show(config: Settings, position: str, raw: bool) -> None:
 
     async def run(_: asyncio.Event) -> int:
         async with AsyncExitStack() as stack:
-            letters = await _named(_sql(config, stack), [position], None)
+            letters = await _named(await _sql(config, stack), [position], None)
         if raw:
             sys.stdout.buffer.write(letters[0].value)
             return 0
@@ -117,7 +117,7 @@ def retry(config: Settings, positions: tuple[str, ...], projection: str | None, 
 
     async def run(stop: asyncio.Event) -> int:
         async with AsyncExitStack() as stack:
-            sql = _sql(config, stack)
+            sql = await _sql(config, stack)
             writer = (
                 None if dry_run else await stack.enter_async_context(open_log(config, contract_of(config)).writer())
             )
@@ -172,7 +172,7 @@ def drop(config: Settings, positions: tuple[str, ...], projection: str | None, e
     async def run(stop: asyncio.Event) -> int:
         dropped = 0
         async with AsyncExitStack() as stack:
-            sql = _sql(config, stack)
+            sql = await _sql(config, stack)
             async for letter in _letters(sql, positions, projection):
                 if stop.is_set():
                     break
@@ -230,10 +230,13 @@ async def _ready(writer: EventWriter) -> None:
         await asyncio.sleep(0.05)
 
 
-def _sql(config: Settings, stack: AsyncExitStack) -> SqlStores:
+async def _sql(config: Settings, stack: AsyncExitStack) -> SqlStores:
+    """The letters' store, closed with the stack. Raises Unavailable when there is none yet."""
     sql = open_sql(config)
     close: Callable[[], None] = sql.close
     stack.callback(close)
+    if "dead_letter" in await asyncio.to_thread(sql.missing):
+        raise Unavailable("sql", "there is no table dead_letter; `playtrail topics apply` creates it")
     return sql
 
 

@@ -152,8 +152,10 @@ def _clock(part: str, theirs_ms: int, before_ms: int, after_ms: int) -> Finding:
 
 def _missing_file(part: str, url: str) -> Finding | None:
     """Of the embedded default: to open a file would make it."""
+    if not url.startswith("sqlite:"):
+        return None
     path = url.removeprefix("sqlite:///").partition("?")[0]
-    return None if path == url or Path(path).exists() else warn(part, f"{path} is not there yet", MAKES)
+    return None if Path(path).exists() else warn(part, f"{path} is not there yet", MAKES)
 
 
 def _change(change: Change) -> Finding:

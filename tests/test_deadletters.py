@@ -103,3 +103,9 @@ def test_a_wrong_choice_is_one_line_and_changes_nothing(folder: Path, arguments:
     assert shown in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert len(left(folder)) == 3
+
+
+def test_before_there_is_a_table_the_command_that_makes_it_is_named(tmp_path: Path) -> None:
+    result = run(tmp_path, "list")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("there is no table dead_letter; `playtrail topics apply` creates it\n")

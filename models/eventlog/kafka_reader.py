@@ -11,7 +11,13 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import GroupCoordinatorNotAvailableError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 from aiokafka.structs import TopicPartition
 
 from models.errors import LogMismatch, Refused
@@ -32,6 +38,7 @@ CLOSE_SECONDS: Final = 3.0
 LOOK_MS: Final = 200
 TIMES_SECONDS: Final = 2.0
 COORDINATOR_SECONDS: Final = 5.0
+_NO_COORDINATOR: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 SET_ON_TOPIC: Final = 1
 """``config_source`` of a value that was set on the topic itself, in DescribeConfigs."""
 
@@ -95,14 +102,20 @@ class KafkaReader(LogReader):
 
     async def owners(self, group: str, topic: str) -> Mapping[int, Owner]:
         async with _limited():
-            answers = await _coordinated(lambda: self._admin.describe_consumer_groups([group]))
-            owners = {}
-            for code, name, _, _, _, members, *_ in (found for answer in answers for found in answer.groups):
-                raise_for(code, None, "group", name)
-                for member, client, host, _, assignment in members:
-                    owner = Owner(member, client, host.removeprefix("/"))
-                    owners.update(dict.fromkeys(_assigned(assignment, topic), owner))
+            members = await _coordinated(lambda: self._members(group))
+        owners = {}
+        for member, client, host, _, assignment in members:
+            owner = Owner(member, client, host.removeprefix("/"))
+            owners.update(dict.fromkeys(_assigned(assignment, topic), owner))
         return owners
+
+    async def _members(self, group: str) -> list[Any]:
+        found: list[Any] = []
+        for answer in await self._admin.describe_consumer_groups([group]):
+            for code, name, _, _, _, members, *_ in answer.groups:
+                raise_for(code, None, "group", name)
+                found += members
+        return found
 
     async def times(self, topic: str, offsets: Mapping[int, int]) -> Mapping[int, int]:
         async with self._lock, _limited():
@@ -191,13 +204,18 @@ def _assigned(assignment: bytes, topic: str) -> list[int]:
 
 
 async def _coordinated(call: Callable[[], Awaitable[Any]]) -> Any:
-    """Ask again for a while: the first question about a group makes a new cluster create the topic of its offsets."""
+    """
+    Ask again for a while.
+
+    The first question about a group makes a new cluster create the topic of its offsets, and a coordinator that has
+    just become one, there or after a broker was lost, refuses until it has read them.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + COORDINATOR_SECONDS
     while True:
         try:
             return await call()
-        except GroupCoordinatorNotAvailableError:
+        except _NO_COORDINATOR:
             if loop.time() > deadline:
                 raise
         await asyncio.sleep(0.1)

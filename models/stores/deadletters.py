@@ -43,7 +43,13 @@ class DeadLetter(NamedTuple):
 
 
 class DeadLetters(ABC):
-    """Records that were put aside; keyed by projection, topic, partition and offset."""
+    """
+    Records that were put aside; keyed by projection, topic, partition and offset.
+
+    A letter belongs, as positions do, to the version of the read model that its record is missing from. Those of the
+    active version are meant here: a rebuild begins without letters, and puts aside what it cannot fold itself. Letters
+    of plays are the same for all versions, which are kept in another store.
+    """
 
     @abstractmethod
     def put_dead(self, letters: Sequence[DeadLetter]) -> None:

@@ -105,6 +105,14 @@ class ViewSink(PositionStore):
     def apply_clicks(self, step: Advance, clicks: Mapping[int, int], dead: Sequence[DeadLetter] = ()) -> None:
         """In one transaction: move the position, add the clicks (by video id), keep the dead letters. Raises Fenced."""
 
+    @abstractmethod
+    def redeem(self, letter: Place, clicks: Mapping[int, int]) -> bool:
+        """
+        In one transaction: forget a dead letter, and add the clicks of its record, which can be read by now.
+
+        False when the letter is not there; nothing was changed.
+        """
+
 
 class Film(Struct, frozen=True, kw_only=True):
     """A video to load: content_main's columns first, then ``facts`` for video_data by column name."""

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, TextClause, text
 
 from models.stores import sql_upsert
 from models.stores.chunks import chunks
-from models.stores.port import Advance, DeadLetter, ViewSink
+from models.stores.port import Advance, DeadLetter, Place, ViewSink
 from models.stores.sql_database import Database
-from models.stores.sql_deadletters import keep
+from models.stores.sql_deadletters import belonging, forget, keep
 from models.stores.sql_positions import SqlPositions, advance
+from models.stores.versions import named
 from models.tables import video_clicks
 
 _VIDEOS: Final = 200
@@ -36,15 +37,28 @@ class SqlClicks(SqlPositions, ViewSink):
         def fold(connection: Connection) -> None:
             version, named_step = self._step(connection, step)
             advance(connection, named_step, self._database.clock.now_ms())
-            for piece in chunks(counted, _VIDEOS):
-                if step.projection in self._pinned:
-                    rows = [{"version": version, "content_id": video, "clicks": count} for video, count in piece]
-                    connection.execute(_ADD_ASIDE.on(self._database.is_sqlite), rows)
-                else:
-                    connection.execute(_add_clicks(len(piece)), _parameters(piece))
-            keep(connection, self._database.is_sqlite, dead)
+            self._add(connection, step.projection, version, counted)
+            keep(connection, self._database.is_sqlite, belonging(dead, named_step))
 
         self._database.write(fold)
+
+    def redeem(self, letter: Place, clicks: Mapping[int, int]) -> bool:
+        def fold(connection: Connection) -> bool:
+            version = self._pinned.get(letter.projection) or self._moving(connection, letter.projection)
+            there = forget(connection, letter._replace(projection=named(letter.projection, version)))
+            if there:
+                self._add(connection, letter.projection, version, sorted(clicks.items()))
+            return there
+
+        return self._database.write(fold)
+
+    def _add(self, connection: Connection, projection: str, version: int, counted: Sequence[tuple[int, int]]) -> None:
+        for piece in chunks(counted, _VIDEOS):
+            if projection in self._pinned:
+                rows = [{"version": version, "content_id": video, "clicks": count} for video, count in piece]
+                connection.execute(_ADD_ASIDE.on(self._database.is_sqlite), rows)
+            else:
+                connection.execute(_add_clicks(len(piece)), _parameters(piece))
 
 
 @lru_cache(maxsize=_VIDEOS)

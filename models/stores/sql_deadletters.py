@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, tuple_
 
 from models.eventlog.port import Position
 from models.stores import sql_upsert
-from models.stores.port import DeadLetter, DeadLetters, Place
+from models.stores.port import Advance, DeadLetter, DeadLetters, Place
 from models.stores.sql_database import Database
+from models.stores.sql_versions import SqlVersions
+from models.stores.versions import named
 from models.tables import dead_letter
+from models.topics import PROJECTIONS
 
 _c = dead_letter.c
 _COLUMNS: Final = (
@@ -27,6 +30,7 @@ _COLUMNS: Final = (
 )
 """The table's columns in the order of DeadLetter's fields."""
 
+_PLACE: Final = ("of_projection", "of_topic", "of_partition", "of_offset")
 _KEEP: Final = sql_upsert.keep(dead_letter)
 _ORDER: Final = (_c.topic, _c.partition_id, _c.record_offset, _c.projection)
 _DEAD: Final = select(*_COLUMNS).order_by(*_ORDER)
@@ -47,37 +51,73 @@ def keep(connection: Connection, is_sqlite: bool, letters: Sequence[DeadLetter])
         connection.execute(_KEEP.on(is_sqlite), rows)
 
 
+def belonging(letters: Iterable[DeadLetter], step: Advance) -> Sequence[DeadLetter]:
+    """Letters as those of the version that a step moves on; see ``SqlVersions._step``."""
+    return [letter._replace(projection=step.projection) for letter in letters]
+
+
+def forget(connection: Connection, place: Place) -> bool:
+    """Delete a letter within a transaction; whether it was there."""
+    return connection.execute(_DROP, dict(zip(_PLACE, place, strict=True))).rowcount == 1
+
+
 def _key(letter: DeadLetter) -> tuple[str, str, int, int]:
     return letter.projection, letter.topic, letter.partition, letter.offset
 
 
-class SqlDeadLetters(DeadLetters):
-    """DeadLetters on dead_letter."""
+class SqlDeadLetters(SqlVersions, DeadLetters):
+    """DeadLetters on dead_letter, where a letter has the name of the version that it belongs to."""
 
     _database: Database
 
     def put_dead(self, letters: Sequence[DeadLetter]) -> None:
-        self._database.write(lambda c: keep(c, self._database.is_sqlite, letters))
+        def put(connection: Connection) -> None:
+            names = self._names(connection)
+            stored = [letter._replace(projection=names[letter.projection]) for letter in letters]
+            keep(connection, self._database.is_sqlite, stored)
+
+        self._database.write(put)
 
     def dead(self, projection: str | None = None, limit: int = 100, after: Place | None = None) -> Sequence[DeadLetter]:
-        query = _DEAD.limit(limit)
-        if projection is not None:
-            query = query.where(_c.projection == projection)
-        if after is not None:
-            query = query.where(tuple_(*_ORDER) > (after.topic, after.partition, after.offset, after.projection))
-        return self._letters(query)
+        def look(connection: Connection) -> Sequence[DeadLetter]:
+            names = self._names(connection)
+            query = _DEAD.limit(limit)
+            if projection is not None:
+                query = query.where(_c.projection == names[projection])
+            if after is not None:
+                behind = after.topic, after.partition, after.offset, names[after.projection]
+                query = query.where(tuple_(*_ORDER) > behind)
+            return _letters(connection, query, names)
+
+        return self._database.read(look)
 
     def dead_at(self, position: Position) -> Sequence[DeadLetter]:
-        return self._letters(_DEAD.where(tuple_(*_ORDER[:3]) == tuple(position)))
+        query = _DEAD.where(tuple_(*_ORDER[:3]) == tuple(position))
+        return self._database.read(lambda c: _letters(c, query, self._names(c)))
 
     def drop_dead(self, places: Collection[Place]) -> int:
-        names = ("of_projection", "of_topic", "of_partition", "of_offset")
-        rows = [dict(zip(names, place, strict=True)) for place in sorted(places)]
-        # One by one: not every driver tells how many rows a list of parameters has changed.
-        return self._database.write(lambda c: sum(c.execute(_DROP, row).rowcount for row in rows))
+        def drop(connection: Connection) -> int:
+            names = self._names(connection)
+            stored = sorted(place._replace(projection=names[place.projection]) for place in places)
+            # One by one: not every driver tells how many rows a list of parameters has changed.
+            return sum(forget(connection, place) for place in stored)
+
+        return self._database.write(drop)
 
     def dead_counts(self) -> Mapping[str, int]:
-        return {name: count for name, count in self._database.read(lambda c: c.execute(_COUNTS).all())}
+        def count(connection: Connection) -> Mapping[str, int]:
+            found = {name: total for name, total in connection.execute(_COUNTS)}
+            return {name: found[kept] for name, kept in self._names(connection).items() if kept in found}
 
-    def _letters(self, query: Select[Any]) -> Sequence[DeadLetter]:
-        return [DeadLetter(*row) for row in self._database.read(lambda c: c.execute(query).all())]
+        return self._database.read(count)
+
+    def _names(self, connection: Connection) -> Mapping[str, str]:
+        """By projection, the name that the letters of its active version are kept under."""
+        return {name: named(name, self._reading(connection, name)) for name in PROJECTIONS}
+
+
+def _letters(connection: Connection, query: Select[Any], names: Mapping[str, str]) -> Sequence[DeadLetter]:
+    """The letters of a query that belong to active versions."""
+    projections = {kept: name for name, kept in names.items()}
+    rows = connection.execute(query.where(_c.projection.in_(projections)))
+    return [DeadLetter(projections[kept], *rest) for kept, *rest in rows]

@@ -13,7 +13,7 @@ from models.stores import sql_upsert
 from models.stores.chunks import chunks
 from models.stores.port import Advance, Counts, DeadLetter, Kind, Reaction, ReactionReader, ReactionSink
 from models.stores.sql_database import Database
-from models.stores.sql_deadletters import keep
+from models.stores.sql_deadletters import belonging, keep
 from models.stores.sql_positions import SqlPositions, advance
 from models.tables import reaction_tables
 
@@ -91,7 +91,7 @@ class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
                 for piece in chunks(by_kind.get(kind, ()), _OLD_ROWS):
                     self._newest(connection, table, piece, changed)
             self._count(connection, statements, step.partition, changed)
-            keep(connection, self._database.is_sqlite, dead)
+            keep(connection, self._database.is_sqlite, belonging(dead, named_step))
 
         self._database.write(fold)
 

@@ -16,7 +16,15 @@ from models.stores.port import Advance
 from models.stores.sql_contents import clicks_of, reactions_of
 from models.stores.sql_database import Database
 from models.stores.versions import Row, Version, Versions, held, named
-from models.tables import consumer_offset, content_main, projection_log, reaction_tables, read_model, video_clicks
+from models.tables import (
+    consumer_offset,
+    content_main,
+    dead_letter,
+    projection_log,
+    reaction_tables,
+    read_model,
+    video_clicks,
+)
 
 VIEWS: Final = "views"
 REACTIONS: Final = "reactions"
@@ -70,7 +78,7 @@ class SqlVersions(Versions):
                 connection.execute(DropTable(table, if_exists=True))
             if projection == VIEWS:
                 connection.execute(delete(video_clicks).where(video_clicks.c.version == version))
-            for table in (consumer_offset, projection_log):
+            for table in (consumer_offset, projection_log, dead_letter):
                 connection.execute(delete(table).where(table.c.projection == named(projection, version)))
 
         self._database.write(drop)

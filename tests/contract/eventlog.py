@@ -228,11 +228,14 @@ class EventLogContract(EventLogAppends):
         await member.until_count(1)
         assert member.owned == set(range(PARTITIONS))
 
+    async def test_it_says_what_it_is(self, log: EventLog) -> None:
+        async with log.admin() as admin:
+            assert re.fullmatch(r"(SQLite|Kafka) \d+\.\d.*", await admin.version())
+
     async def test_admin_creates_once_and_configures_key_by_key(self, log: EventLog) -> None:
         name = f"test.{uuid.uuid4()}"
         async with log.admin() as admin:
             assert not await admin.describe([name])
-            assert re.fullmatch(r"(SQLite|Kafka) \d+\.\d.*", await admin.version())
             await admin.create(name, TopicState(3, 1, {"retention.ms": "1000000"}))
             await admin.create(name, TopicState(5, 1, {}))
             assert await admin.describe([name, "test.missing"]) == {name: TopicState(3, 1, {"retention.ms": "1000000"})}

@@ -33,7 +33,6 @@ async def doctor(env: dict[str, str], code: int) -> dict[str, list[tuple[str, st
 
 async def test_what_is_missing_what_is_well_and_what_is_another_log(env: dict[str, str]) -> None:
     before = await doctor(env, 2)
-    print(before)
     assert sum("is not there" in what for _, what in before["topics"]) == 4
     assert any("without the tables" in what and "consumer_offset" in what for _, what in before["sql"])
     assert any("without the tables" in what and "video_top" in what for _, what in before["plays"])

@@ -101,6 +101,13 @@ class MemorySql(ReactionSink, ViewSink, DeadLetters, ReactionReader):
             self._keep(dead)
             self._advance(step)
 
+    def redeem(self, letter: Place, clicks: Mapping[int, int]) -> bool:
+        with self._step("redeem"), self.data.lock:
+            there = self.data.letters.pop(letter, None) is not None
+            if there:
+                self.data.clicks.update({video: n for video, n in clicks.items() if video in self.data.films})
+            return there
+
     def put_dead(self, letters: Sequence[DeadLetter]) -> None:
         with self._step("dead letters"), self.data.lock:
             self._keep(letters)
