@@ -12,7 +12,8 @@ from benchmarks.stage import Stage
 TITLE: Final = "Folding"
 ABOUT: Final = """
 A backlog in real Kafka, 6 partitions, folded from its beginning by one process, in turns on the same log. Timed from
-the first event read to the last one applied and durable, processor time of that process alone.
+the first event read to the last one applied and durable. *CPU* is that of the process that folds; *the servers' CPU* is
+what Kafka, HBase and MariaDB took from its start to its end, so a slow peer is charged for what they do when idle.
 
 Plays per video: the largest play_time of each session, plays and seconds of each video; videos by Zipf's law, a session
 for every three events. Playtrail writes HBase by way of its Thrift server and leaves the result where it is read; the

@@ -19,7 +19,8 @@ TITLE: Final = "Statistics"
 ABOUT: Final = """
 GET /video/statistics, 64 connections: the top ten by seconds watched and by plays. Flask (gunicorn, 2 workers of 8
 threads) scans the table of HBase and sorts it. Playtrail reads one row for each partition, which its consumer keeps,
-and shares the answer for a second. `First after a second`: the latency of a single request that finds no young answer.
+twice a second, ahead of whoever asks. `First after a second`: the latency of single requests, each after a second of
+silence.
 """
 SIZES: Final = (1_000, 20_000, 1_000_000)
 FLASK_UP_TO: Final = 20_000

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -19,6 +19,9 @@ from models.settings import Settings
 from models.stores.port import DeadLetter, SqlStores
 from models.topics import PROJECTIONS
 from playtrail import contract_of, open_log, open_sql
+
+if TYPE_CHECKING:
+    from consumers.retry import Retried
 
 PAGE: Final = 100
 READY_SECONDS: Final = 10.0
@@ -101,12 +104,12 @@ def show(config: Settings, position: str, raw: bool) -> None:
 @dry
 @with_settings("events", "db", "data", "topics", "replication", "log")
 def retry(config: Settings, positions: tuple[str, ...], projection: str | None, every: bool, dry_run: bool) -> None:
-    """Put records back on their own topics, when they can be read now; what cannot stays a letter, with the reason.
+    """Fold records after all, when they can be read now; what cannot stays a letter, with the reason.
 
-    A record that is put back cannot undo what is newer: of reactions the newest event_id counts, of a play's session
-    the largest play_time. Its letter is dropped once the log has it: killed in between, the next retry appends a
-    second copy, which changes nothing. Clicks add up, so a view's letter is dropped first: killed in between, the
-    view is missed. A rebuild counts a view that was retried twice. Exit code: 1 when any was refused.
+    Reactions and plays are put back on their topics. They cannot undo what is newer: of reactions the newest event_id
+    counts, of a play's session the largest play_time. A letter is dropped once the log has its record: killed in
+    between, the next retry appends a second copy, which changes nothing. Clicks add up, so a view is not put back:
+    its letter is dropped and its click added in one transaction. Exit code: 1 when any was refused.
 
     \b
     Example:
@@ -147,11 +150,18 @@ async def _retry(
                 break
             done = await work.retry(letter)
             good, bad = good + (not done.reason), bad + bool(done.reason)
-            to = f"put back at {done.position}" if done.position else "would be put back"
-            click.echo(f"{letter.position}  {letter.projection}  " + (f"refused: {done.reason}" if done.reason else to))
+            click.echo(f"{letter.position}  {letter.projection}  {_outcome(done)}")
             bar.tell(good + bad, total)
-    click.echo(f"{good} {'put back' if writer else 'would be put back'}, {bad} refused")
+    click.echo(f"{good} {'retried' if writer else 'would be retried'}, {bad} refused")
     return 1 if bad else 130 if stop.is_set() else 0
+
+
+def _outcome(done: Retried) -> str:
+    if done.reason:
+        return f"refused: {done.reason}"
+    if done.position is None:
+        return "would be retried"
+    return "counted where it stands" if done.position == done.letter.position else f"put back at {done.position}"
 
 
 @deadletters.command("drop")

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from models import logs, topics
-from models.collector import collect_less
+from models.collector import collect_less, share_heaps
 from models.errors import Refused
 from models.flags import one_line_errors, run_async, with_settings
 from models.settings import Settings
@@ -160,6 +160,7 @@ async def run_consumers(config: Settings, names: tuple[str, ...], stop: asyncio.
     if config.events.startswith("sqlite:"):
         await prepare(log, contract)
     collect_less(MANY)
+    share_heaps()
     with member_slot(config.data) as member:
         return await serve(
             log=log,

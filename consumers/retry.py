@@ -1,18 +1,18 @@
 """
-Puts dead letters back into the log, when a newer version of the program can read what an older one could not.
+Folds dead letters after all, when a newer version of the program can read what an older one could not.
 
-The record goes back on its own topic with its own key, bytes, headers and time, so with its own event_id, and is folded
-like any other. It cannot undo what is newer: the newest event_id of a reaction wins, and of a play's session the
-largest play_time. It is therefore appended first and its letter dropped afterwards; a kill in between leaves the
-letter, and the second copy of the next retry changes nothing.
+A reaction or a play goes back on its own topic with its own bytes, headers and time, so with its own event_id, under
+the key of its event, and is folded like any other. It cannot undo what is newer: the newest event_id of a reaction
+wins, and of a play's session the largest play_time. It is therefore appended first and its letter dropped afterwards;
+a kill in between leaves the letter, and the second copy of the next retry changes nothing. A rebuild, which folds each
+record where it stands, finds both copies and is the same.
 
-Clicks add up, so a view's letter is dropped first and its record appended afterwards: a kill in between, or an append
-whose outcome is unknown, makes it missed and never doubled. When the append has failed for certain the letter is put
-back.
+Clicks add up, so a view is not put back: that would be a second click for everybody who folds the log again. Its
+record is in the log already; what is missing is missing from the read model alone. Its letter is dropped and its click
+added in one transaction: killed before, the letter is there, and after, the click.
 
 A play of yesterday is refused: its session may be forgotten, and would count as another play. A rebuild is exact for
-it, and for any number of letters: it folds every record where it stands. Only a view that was retried before counts
-twice in a rebuild, where it was and where it was put back.
+it, and for any number of letters.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from consumers.deadletters import checked
 from consumers.sessions import BUCKET_MS, KEPT_BUCKETS
 from models import events
 from models.clock import Clock, SystemClock
-from models.errors import OutcomeUnknown, PlaytrailError, Refused
+from models.errors import OutcomeUnknown, Refused
 from models.eventlog.port import EventWriter, Message, Position
-from models.stores.port import DeadLetter, DeadLetters
+from models.stores.port import DeadLetter, SqlStores
 from models.topics import Topics
 
 PLAY_MS: Final = (KEPT_BUCKETS - 1) * BUCKET_MS
@@ -53,8 +53,9 @@ class Retried(NamedTuple):
 
     Attributes:
         letter: It.
-        position: Where its record was put back; None when it was not, or when only the log knows.
-        reason: Why it was not; empty when it was.
+        position: Where its record is folded from: where it was put back, or, of a view, where it always stood. None
+            when it is not, or when only the log knows.
+        reason: Why it is not; empty when it is.
     """
 
     letter: DeadLetter
@@ -68,33 +69,34 @@ class Retry:
 
     Args:
         topics: The contract of the log.
-        dead: Where the letters are.
+        sql: Where the letters are.
         writer: Entered by the caller; without one, only what would happen is told.
         clock: The time that the age of a play is measured by.
     """
 
     def __init__(
-        self, topics: Topics, dead: DeadLetters, writer: EventWriter | None = None, clock: Clock | None = None
+        self, topics: Topics, sql: SqlStores, writer: EventWriter | None = None, clock: Clock | None = None
     ) -> None:
-        self._topics, self._dead, self._writer, self._clock = topics, dead, writer, clock or SystemClock()
+        self._topics, self._sql, self._writer, self._clock = topics, sql, writer, clock or SystemClock()
 
     async def retry(self, letter: DeadLetter) -> Retried:
         """
-        Put one letter's record back; what is refused stays a letter.
+        See that one letter's record is folded; what is refused stays a letter.
 
         Raises Unavailable when a server is away: the letter is still there, and the same call again goes on.
         """
         try:
-            message = self.message(letter)
+            event = self.event(letter)
             if self._writer is None:
                 return Retried(letter, None)
-            put = self._put_view if letter.projection == "views" else self._put
-            return await put(self._writer, letter, message)
+            if letter.projection == "views":
+                return await self._redeem(letter, event)
+            return await self._put(self._writer, letter, _message(letter, event))
         except Refused as error:
             return Retried(letter, None, str(error))
 
-    def message(self, letter: DeadLetter) -> Message:
-        """The letter as the record that it was. Raises Refused when no projection could fold it, or not rightly."""
+    def event(self, letter: DeadLetter) -> events.Event:
+        """The event of a letter. Raises Refused when its projection could not fold it, or not rightly."""
         known = self._topics.by_name.get(letter.topic)
         if known is None or letter.projection not in known.projections or letter.projection not in DECODERS:
             allowed = "a projection and its topic in topics.yaml"
@@ -102,10 +104,7 @@ class Retry:
         event = DECODERS[letter.projection](letter.value)
         if isinstance(event, events.Play):
             self._check_age(event, letter)
-        pairs: list[tuple[str, str]] = msgspec.json.decode(letter.headers, type=list[tuple[str, str]])
-        headers = [(name, value.encode("latin-1")) for name, value in pairs]
-        key = letter.key if letter.key is not None else events.key_of(event)
-        return Message(letter.topic, key, letter.value, headers, letter.at_ms)
+        return event
 
     def _check_age(self, event: events.Play, letter: DeadLetter) -> None:
         if self._clock.now_ms() - letter.at_ms > PLAY_MS:
@@ -118,16 +117,18 @@ class Retry:
             position = await writer.append(message)
         except OutcomeUnknown as error:
             return Retried(letter, None, f"{error}; the letter stays, since a second copy is harmless")
-        await asyncio.to_thread(self._dead.drop_dead, [letter.place])
+        await asyncio.to_thread(self._sql.drop_dead, [letter.place])
         return Retried(letter, position)
 
-    async def _put_view(self, writer: EventWriter, letter: DeadLetter, message: Message) -> Retried:
-        if not await asyncio.to_thread(self._dead.drop_dead, [letter.place]):
+    async def _redeem(self, letter: DeadLetter, event: events.Event) -> Retried:
+        clicks = {event.video_id: 1} if isinstance(event, events.Detail) else {}
+        if not await asyncio.to_thread(self._sql.redeem, letter.place, clicks):
             return Retried(letter, None, "the letter is gone: somebody else has retried or dropped it")
-        try:
-            return Retried(letter, await writer.append(message))
-        except OutcomeUnknown as error:
-            return Retried(letter, None, f"{error}; the letter is gone, since a second copy would be a second click")
-        except PlaytrailError:
-            await asyncio.to_thread(self._dead.put_dead, [letter])
-            raise
+        return Retried(letter, letter.position)
+
+
+def _message(letter: DeadLetter, event: events.Event) -> Message:
+    """The record that a letter was; with the key that decides which partition owns what the event is about."""
+    pairs: list[tuple[str, str]] = msgspec.json.decode(letter.headers, type=list[tuple[str, str]])
+    headers = [(name, value.encode("latin-1")) for name, value in pairs]
+    return Message(letter.topic, events.key_of(event), letter.value, headers, letter.at_ms)

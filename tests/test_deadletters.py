@@ -64,8 +64,8 @@ def test_show_has_everything_and_raw_only_the_bytes(folder: Path) -> None:
 
 def test_a_dry_run_says_what_would_be_done(folder: Path) -> None:
     result = run(folder, "retry", "--all", "--dry-run")
-    assert result.stdout.splitlines()[0] == f"{GOOD}  reactions  would be put back"
-    assert result.stdout.splitlines()[-1] == "2 would be put back, 1 refused"
+    assert result.stdout.splitlines()[0] == f"{GOOD}  reactions  would be retried"
+    assert result.stdout.splitlines()[-1] == "2 would be retried, 1 refused"
     assert run(folder, "drop", "--all", "--dry-run").stdout.splitlines()[-1] == "3 would be dropped"
     assert len(left(folder)) == 3
 
@@ -76,7 +76,8 @@ def test_retry_puts_back_what_can_be_read_and_says_why_not(folder: Path) -> None
     assert result.exit_code == 1
     assert lines[0].startswith(f"{GOOD}  reactions  put back at behavior.reactions/")
     assert lines[1].startswith(f"{BAD}  reactions  refused: value is b'junk'; allowed: an event of this topic")
-    assert lines[3] == "2 put back, 1 refused"
+    assert lines[2] == "behavior.views/0@40  views  counted where it stands"
+    assert lines[3] == "2 retried, 1 refused"
     assert [str(letter.position) for letter in left(folder)] == [BAD]
     assert run(folder, "drop", BAD).exit_code == 0
     assert left(folder) == []

@@ -70,3 +70,15 @@ class DeadLetters(ABC):
     @abstractmethod
     def dead_counts(self) -> Mapping[str, int]:
         """How many letters each projection has; one without any is absent."""
+
+
+class ViewLetters(ABC):
+    """Retries dead letters of views, whose clicks add up: a second copy in the log would be a second click."""
+
+    @abstractmethod
+    def redeem(self, letter: Place, clicks: Mapping[int, int]) -> bool:
+        """
+        In one transaction: forget the letter, and add the clicks (by video id) of its record, which can be read now.
+
+        False when the letter is not there; nothing was changed.
+        """

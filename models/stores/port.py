@@ -18,6 +18,7 @@ from models.eventlog.port import Identity
 from models.stores.deadletters import DeadLetter as DeadLetter  # of the port: steps bring letters along
 from models.stores.deadletters import DeadLetters as DeadLetters
 from models.stores.deadletters import Place as Place
+from models.stores.deadletters import ViewLetters as ViewLetters
 
 Kind: TypeAlias = Literal["like", "collect", "follow"]
 """The reactions; ``like`` and ``collect`` aim at a video, ``follow`` at a user."""
@@ -104,14 +105,6 @@ class ViewSink(PositionStore):
     @abstractmethod
     def apply_clicks(self, step: Advance, clicks: Mapping[int, int], dead: Sequence[DeadLetter] = ()) -> None:
         """In one transaction: move the position, add the clicks (by video id), keep the dead letters. Raises Fenced."""
-
-    @abstractmethod
-    def redeem(self, letter: Place, clicks: Mapping[int, int]) -> bool:
-        """
-        In one transaction: forget a dead letter, and add the clicks of its record, which can be read by now.
-
-        False when the letter is not there; nothing was changed.
-        """
 
 
 class Film(Struct, frozen=True, kw_only=True):
@@ -296,7 +289,7 @@ class Tables(ABC):
         """Give connections back."""
 
 
-class SqlStores(ReactionSink, ViewSink, DeadLetters, Catalogue, ReactionReader, Tables):
+class SqlStores(ReactionSink, ViewSink, DeadLetters, ViewLetters, Catalogue, ReactionReader, Tables):
     """Everything that lives in SQL, behind one URL."""
 
 

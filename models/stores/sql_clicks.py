@@ -10,7 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from models.stores import sql_upsert
 from models.stores.chunks import chunks
-from models.stores.port import Advance, DeadLetter, Place, ViewSink
+from models.stores.port import Advance, DeadLetter, Place, ViewLetters, ViewSink
 from models.stores.sql_database import Database
 from models.stores.sql_deadletters import belonging, forget, keep
 from models.stores.sql_positions import SqlPositions, advance
@@ -21,9 +21,9 @@ _VIDEOS: Final = 200
 _ADD_ASIDE: Final = sql_upsert.add(video_clicks, "clicks")
 
 
-class SqlClicks(SqlPositions, ViewSink):
+class SqlClicks(SqlPositions, ViewSink, ViewLetters):
     """
-    ViewSink on content_main; clicks on a video that is not there are dropped, as there is nothing to show them.
+    ViewSink and ViewLetters on content_main; clicks on a video that is not there are dropped: nothing would show them.
 
     A version that is built beside the active one counts in video_clicks.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from consumers.deadletters import letter
 from consumers.plays import Plays
 from consumers.port import Projection
 from consumers.reactions import Reactions
+from consumers.rebuild import Rebuild
 from consumers.retry import PLAY_MS, Retry
 from consumers.views import Views
 from models import events
@@ -149,40 +151,66 @@ async def test_killed_before_the_drop_the_next_retry_changes_nothing(
         assert plays.rows([VIDEO])[VIDEO]._replace(stamp=0) == PlayRow(1, 30, 0)
 
 
-async def test_a_retried_view_is_one_click_and_killed_in_between_none(
+async def test_a_retried_view_is_one_click_whoever_retries_it_and_is_not_put_back(
     log: SqliteLog, contract: Topics, sql: SqlStore, writer: EventWriter
 ) -> None:
-    first, second = (letter_of(message(events.Detail, video_id=VIDEO), "views", OLD + n) for n in range(2))
-    sql.put_dead([first, second])
-    assert not (await Retry(contract, sql, writer).retry(first)).reason
-    assert "somebody else" in (await Retry(contract, sql, writer).retry(first)).reason
-    with pytest.raises(Killed):
-        await Retry(contract, sql, Answers(Killed())).retry(second)
-    assert sql.dead() == []
-    await folded(log, Views(sql))
+    clicked = letter_of(message(events.Detail, video_id=VIDEO), "views")
+    listed = letter_of(message(events.Hot, video_ids=[VIDEO]), "views", OLD + 1)
+    sql.put_dead([clicked, listed])
+    work = Retry(contract, sql, writer)
+    found = await asyncio.gather(*(work.retry(each) for each in (clicked, clicked, listed)))
+    assert sorted(done.reason for done in found)[:2] == ["", ""]
+    assert sum("somebody else" in done.reason for done in found) == 1
+    assert [done.position for done in found if not done.reason] == [clicked.position, listed.position]
+    assert (sql.dead(), await folded(log, Views(sql))) == ([], [])
     assert sql.videos([VIDEO])[VIDEO].clicks == 1
 
 
-@pytest.mark.parametrize("kind", ["views", "reactions"])
-async def test_a_log_that_is_away_leaves_every_letter(kind: str, contract: Topics, sql: SqlStore) -> None:
-    made = like(1) if kind == "reactions" else message(events.Detail, video_id=VIDEO)
-    sql.put_dead([letter_of(made, kind)])
+@pytest.mark.parametrize("first", ["retry", "rebuild"])
+async def test_a_view_that_can_be_read_now_is_one_click_also_in_a_rebuild(
+    first: str, log: SqliteLog, contract: Topics, sql: SqlStore, writer: EventWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = message(events.Detail, video_id=VIDEO)
+    await append(writer, made, junk(events.VIEWS, 1))
+    with monkeypatch.context() as old:  # a version that reads nothing
+        old.setattr(Views, "decode", lambda _, value: events.decode_reaction(value))
+        await folded(log, Views(sql))
+    assert (len(sql.dead()), sql.videos([VIDEO])[VIDEO].clicks) == (2, 0)
+
+    async def rebuild() -> None:
+        await Rebuild(log, sql, Views).run()
+
+    async def retry() -> None:
+        for each in sql.dead():
+            await Retry(contract, sql, writer).retry(each)
+
+    for step in (retry, rebuild) if first == "retry" else (rebuild, retry):
+        await step()
+        assert sql.videos([VIDEO])[VIDEO].clicks == 1
+        assert [each.value for each in sql.dead()] == [b"junk"]
+    assert sql.dead_counts() == {"views": 1}
+    await Rebuild(log, sql, Views).back()
+    assert sql.videos([VIDEO])[VIDEO].clicks == (1 if first == "retry" else 0)
+    await retry()
+    assert sql.videos([VIDEO])[VIDEO].clicks == 1
+
+
+async def test_a_log_that_is_away_leaves_the_letter(contract: Topics, sql: SqlStore) -> None:
+    sql.put_dead([letter_of(like(1), "reactions")])
     before = sql.dead()
     with pytest.raises(Unavailable):
         await Retry(contract, sql, Answers(Unavailable("log", "away"))).retry(before[0])
     assert sql.dead() == before
 
 
-async def test_an_unknown_outcome_keeps_a_reaction_and_forgets_a_view(contract: Topics, sql: SqlStore) -> None:
-    view = letter_of(message(events.Detail, video_id=VIDEO), "views")
-    sql.put_dead([letter_of(like(1), "reactions"), view])
-    work = Retry(contract, sql, Answers(OutcomeUnknown("no answer in time")))
-    said = [(await work.retry(found)).reason for found in sql.dead()]
-    assert [reason.partition("; ")[2] for reason in said] == [
-        "the letter stays, since a second copy is harmless",
-        "the letter is gone, since a second copy would be a second click",
-    ]
-    assert [found.projection for found in sql.dead()] == ["reactions"]
+async def test_an_unknown_outcome_keeps_the_letter(contract: Topics, sql: SqlStore) -> None:
+    sql.put_dead([letter_of(like(1), "reactions")])
+    done = await Retry(contract, sql, Answers(OutcomeUnknown("no answer in time"))).retry(sql.dead()[0])
+    assert (done.position, done.reason) == (
+        None,
+        "no answer in time; the letter stays, since a second copy is harmless",
+    )
+    assert len(sql.dead()) == 1
 
 
 async def test_what_is_no_event_yet_is_refused_and_stays(contract: Topics, sql: SqlStore, writer: EventWriter) -> None:
@@ -207,5 +235,10 @@ async def test_without_a_writer_nothing_happens(contract: Topics, sql: SqlStore)
     assert len(sql.dead()) == 1
 
 
-def test_a_record_without_a_key_gets_that_of_its_event(contract: Topics, sql: SqlStore) -> None:
-    assert Retry(contract, sql).message(letter_of(play(1, 5), "plays", key=None)).key == b"3"
+@pytest.mark.parametrize("key", [None, b"another"])
+async def test_a_record_goes_back_under_the_key_of_its_event(
+    key: bytes | None, log: SqliteLog, contract: Topics, sql: SqlStore, plays: SqlitePlays, writer: EventWriter
+) -> None:
+    await Retry(contract, sql, writer).retry(letter_of(play(1, 5), "plays", key=key))
+    (record,) = await folded(log, Plays(plays, sql))
+    assert record.key == b"%d" % VIDEO

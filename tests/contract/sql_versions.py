@@ -12,7 +12,7 @@ from models.errors import Fenced, Unavailable
 from models.stores.port import Counts, Film
 from models.stores.sql import SqlStore
 from models.stores.versions import Row, Version
-from tests.contract.sql_base import ids, opened, position, reaction, step, view_step
+from tests.contract.sql_base import ids, letter, opened, position, reaction, step, view_step
 
 R, V = "reactions", "views"
 
@@ -100,6 +100,50 @@ class SqlVersionsContract:
         versioned.change(V, row, row.changed(active=1, kept=2))
         assert {v.id: v.clicks for v in versioned.videos([1, 2]).values()} == {1: 91, 2: 0}
 
+    def test_dead_letters_belong_to_the_version_that_they_are_missing_from(self, versioned: SqlStore) -> None:
+        old, new = letter(0, projection=V), letter(1, projection=V)
+        versioned.apply_clicks(view_step(0, 1), {}, [old])
+        built = _built(versioned, V)
+        built.apply_clicks(view_step(0, 2), {1: 1}, [new])
+        versioned.put_dead([letter(5)])
+        assert (list(versioned.dead(V)), list(built.dead(V))) == ([old], [new])
+        assert versioned.dead_counts() == built.dead_counts() == {V: 1, R: 1}
+        _switch(versioned, V)
+        assert list(versioned.dead()) == [new, letter(5)]
+        assert list(versioned.dead_at(old.position)) == []
+        assert list(versioned.dead(after=new.place)) == [letter(5)]
+        assert (versioned.drop_dead([old.place]), versioned.drop_dead([new.place])) == (0, 1)
+        row = versioned.version(V)
+        versioned.change(V, row, row.changed(active=1, kept=2))
+        assert list(versioned.dead(V)) == [old]
+
+    def test_a_letter_is_redeemed_once_in_the_version_that_is_active(self, versioned: SqlStore) -> None:
+        versioned.apply_clicks(view_step(0, 1), {1: 5}, [letter(0, projection=V)])
+        built = _built(versioned, V)
+        built.apply_clicks(view_step(0, 1), {1: 6})  # could read it
+        place = letter(0, projection=V).place
+        assert not built.redeem(place, {1: 1})
+        assert [versioned.redeem(place, {1: 1, 99: 1}) for _ in range(2)] == [True, False]
+        assert versioned.videos([1])[1].clicks == 6
+        _switch(versioned, V)
+        assert (versioned.redeem(place, {1: 1}), versioned.videos([1])[1].clicks) == (False, 6)
+
+    def test_a_letter_of_what_is_built_counts_there(self, versioned: SqlStore) -> None:
+        built = _built(versioned, V)
+        built.apply_clicks(view_step(0, 1), {}, [letter(0, projection=V)])
+        assert built.redeem(letter(0, projection=V).place, {2: 1})
+        assert list(built.contents(V)) == [Row("2", 1)]
+        assert versioned.videos([2])[2].clicks == 0
+
+    def test_a_switch_holds_who_would_redeem(self, versioned: SqlStore, clock: ManualClock) -> None:
+        versioned.put_dead([letter(0, projection=V)])
+        row = versioned.version(V)
+        versioned.change(V, row, row.changed(switch_until=clock.now_ms() + 5000))
+        with pytest.raises(Unavailable, match="is being switched"):
+            versioned.redeem(letter(0, projection=V).place, {1: 1})
+        assert len(versioned.dead(V)) == 1
+        assert versioned.videos([1])[1].clicks == 0
+
     def test_contents_are_every_row_and_every_count(self, versioned: SqlStore) -> None:
         versioned.apply_reactions(
             step(0, 1),
@@ -115,13 +159,14 @@ class SqlVersionsContract:
     @pytest.mark.parametrize("projection", [R, V])
     def test_what_is_removed_can_be_made_again_empty(self, versioned: SqlStore, projection: str) -> None:
         built = _built(versioned, projection)
-        built.apply_reactions(step(0, 1), [reaction(1, 7, 1)]) if projection == R else built.apply_clicks(
-            view_step(0, 1), {1: 1}
+        dead = [letter(3, projection=projection)]
+        built.apply_reactions(step(0, 1), [reaction(1, 7, 1)], dead) if projection == R else built.apply_clicks(
+            view_step(0, 1), {1: 1}, dead
         )
         for _ in range(2):
             versioned.remove(projection, 2)
         versioned.make(projection, 2)
-        assert list(built.contents(projection)) == []
+        assert (list(built.contents(projection)), list(built.dead(projection))) == ([], [])
         topic = "behavior.reactions" if projection == R else "behavior.views"
         assert built.positions(projection, topic) == {}
 
