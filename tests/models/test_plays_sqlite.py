@@ -57,9 +57,7 @@ def test_nothing_is_touched_before_use(tmp_path: Path) -> None:
 
 
 def test_missing_tables_name_the_command_that_makes_them(tmp_path: Path) -> None:
-    with pytest.raises(
-        Unavailable, match=r"plays\.db: no such table: .*; `playtrail consume plays` creates"
-    ):
+    with pytest.raises(Unavailable, match=r"plays\.db: no such table: .*; `playtrail consume plays` creates"):
         SqlitePlays(tmp_path / "plays.db").rows([1])
 
 
