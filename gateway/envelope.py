@@ -8,13 +8,12 @@ An error adds ``error``, a stable word for programs, and, when a field is to bla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
-from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
-from multidict import CIMultiDict
 
+from gateway.answer import JsonAnswer
 from models.errors import Refused, Unavailable
 
 ErrorWord: TypeAlias = Literal[
@@ -29,17 +28,6 @@ ErrorWord: TypeAlias = Literal[
     "unavailable",
     "internal",
 ]
-SECURITY: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Server": "playtrail",
-    "Vary": "Origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-"""Headers of every answer; a page has a policy of its own. Without ours, Server would tell the library's version."""
-_HEADERS: Final = CIMultiDict(
-    {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store", **SECURITY}
-)
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -75,22 +63,18 @@ def answer_bytes(data: Any, msg: str, status: int = 200) -> bytes:
     return msgspec.json.encode(Answer(status, msg, data))
 
 
-def respond(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A JSON response; nobody on the way may keep it, since it may be about one viewer."""
-    response = web.Response(body=body, status=status, headers=_HEADERS)
-    if headers:
-        response.headers.update(headers)
-    return response
+respond = JsonAnswer
+"""``respond(body, status=200, headers=None)``: a response of JSON that is encoded already."""
 
 
-def ok(data: Any, msg: str, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def ok(data: Any, msg: str, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonAnswer:
     """A good answer."""
-    return respond(answer_bytes(data, msg, status), status, headers)
+    return JsonAnswer(answer_bytes(data, msg, status), status, headers)
 
 
-def failed(error: HttpError) -> web.Response:
+def failed(error: HttpError) -> JsonAnswer:
     """The answer in an HttpError."""
-    return respond(msgspec.json.encode(error.answer), error.answer.code, error.headers)
+    return JsonAnswer(msgspec.json.encode(error.answer), error.answer.code, error.headers)
 
 
 def bad_field(field: str, value: Any, allowed: str, msg: str = "") -> HttpError:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.shared_metrics import WRITE_SECONDS, SharedMetrics
-
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+from gateway.timings import Timings
 
 
 class Metrics:
@@ -27,19 +25,9 @@ class Metrics:
     def __init__(self, shared: SharedMetrics | None = None) -> None:
         self._shared = shared
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "playtrail_http_requests",
-            "Requests by route, method and status",
-            ("route", "method", "status"),
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "playtrail_http_request_seconds",
-            "Time to answer, by route and method",
-            ("route", "method"),
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
+        self._timings = Timings()
+        self.registry.register(self._timings)
+        self.request: Final = self._timings.add
         self._events = Counter(
             "playtrail_gateway_events",
             "Events by topic and outcome: log, spool, refused, unknown, dropped",
@@ -49,20 +37,8 @@ class Metrics:
         self.malformed = Counter(
             "playtrail_http_malformed", "Requests refused before they were any, as no HTTP", registry=self.registry
         )
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._outcomes: dict[tuple[str, str], Counter] = {}
         self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
-
-    def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answer. ``route`` must be one of ours: a label from outside would fill the memory."""
-        children = self._children.get((route, method, status))
-        if children is None:
-            shown = method if method in METHODS else "OTHER"
-            children = self._requests.labels(route, shown, str(status)), self._seconds.labels(route, shown)
-            if shown == method:
-                self._children[route, method, status] = children
-        children[0].inc()
-        children[1].observe(seconds)
 
     def event(self, topic: str, outcome: str) -> None:
         """Count an event."""

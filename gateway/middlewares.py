@@ -9,10 +9,10 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.answer import SECURITY, JsonAnswer
 from gateway.auth import Gate
 from gateway.bodies import MAX_BYTES
 from gateway.envelope import (
-    SECURITY,
     ErrorAnswer,
     ErrorWord,
     HttpError,
@@ -23,13 +23,14 @@ from gateway.envelope import (
     refused,
     unavailable,
 )
-from gateway.metrics import METHODS, Metrics
+from gateway.metrics import Metrics
 from gateway.rates import Rates, address_of
 from models.errors import Refused, Unavailable
 from models.logs import trace_of
 
 log = structlog.get_logger()
 
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 EXPOSED: Final = "X-Position, X-Stale, Retry-After"
 PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "GET, POST",
@@ -44,7 +45,7 @@ WORDS: Final[dict[int, tuple[ErrorWord, str]]] = {
 
 def guard(gate: Gate, addresses: Rates, metrics: Metrics) -> Middleware:
     """The middleware; it is outermost, so nothing leaves the app without it."""
-    limited = addresses.per_second > 0
+    limited, note = addresses.per_second > 0, log.bind()
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -54,14 +55,17 @@ def guard(gate: Gate, addresses: Rates, metrics: Metrics) -> Middleware:
             handler = _preflight(gate, origin, handler)
         if limited:
             handler = _not_too_often(addresses, handler)
-        response = await _answer(request, handler)
-        _decorate(response, origin if origin is not None and gate.foreign(origin) else None)
+        try:
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 -- none leaves the app
+            response = _failure(request, error)
+        if origin is not None or not isinstance(response, JsonAnswer):  # which has all other headers
+            _decorate(response, origin if origin is not None and gate.foreign(origin) else None)
         seconds = time.perf_counter() - begun
-        metrics.request(route_of(request), request.method, response.status, seconds)
+        route, method = route_of(request), method_of(request)
+        metrics.request(route, method, response.status, seconds)
         # The pattern, not the path: what a stranger puts into a URL is no business of the log.
-        log.debug(
-            "request", method=method_of(request), route=route_of(request), status=response.status, seconds=seconds
-        )
+        note.debug("request", method=method, route=route, status=response.status, seconds=seconds)
         return response
 
     return middleware
@@ -78,20 +82,20 @@ def method_of(request: web.Request) -> str:
     return request.method if request.method in METHODS else "OTHER"
 
 
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except HttpError as error:
-        return failed(error)
-    except Refused as error:
-        return failed(refused(error))
-    except Unavailable as error:
-        return failed(unavailable(error))
-    except web.HTTPException as error:
-        return _plain(error)
-    except Exception as error:  # noqa: BLE001 -- a defect: logged, and never a viewer's problem
-        log.error("request failed", method=method_of(request), route=route_of(request), trace=trace_of(error))
-        return failed(internal())
+def _failure(request: web.Request, error: Exception) -> web.StreamResponse:
+    """The answer that an error means."""
+    match error:
+        case HttpError():
+            return failed(error)
+        case Refused():
+            return failed(refused(error))
+        case Unavailable():
+            return failed(unavailable(error))
+        case web.HTTPException():
+            return _plain(error)
+    # A defect: logged, and never a viewer's problem.
+    log.error("request failed", method=method_of(request), route=route_of(request), trace=trace_of(error))
+    return failed(internal())
 
 
 def _plain(error: web.HTTPException) -> web.StreamResponse:
@@ -140,7 +144,7 @@ def _preflight(gate: Gate, origin: str, handler: Handler) -> Handler:
 def _decorate(response: web.StreamResponse, origin: str | None) -> None:
     """Headers for the browser: on errors too, or a page could not read why it was refused."""
     headers = response.headers
-    if "Vary" not in headers:  # an answer of our envelope has them all
+    if not isinstance(response, JsonAnswer):
         for name, value in SECURITY.items():
             headers.setdefault(name, value)
     if origin is not None:

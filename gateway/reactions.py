@@ -44,7 +44,7 @@ def _kind(kind: Kind, body: type[Struct], off: Maker, on: Maker, word: str) -> K
     return KindOf(
         kind=kind,
         path=f"/video/{kind}/",
-        body=Body(body),
+        body=Body(body, {b"%s=%d" % (kind.encode(), on): body(on) for on in (0, 1)}),
         makers=(off, on),
         words=(f"video cancel {kind}", f"video {kind}"),
         done=(f"取消{word}成功", f"{word}成功"),
@@ -111,7 +111,7 @@ class Reactions:
             **further,
         )
         receipt = await self._emitter.append(events.REACTIONS, event, stamp.ms)
-        position = str(receipt.position) if receipt.position else None
+        position = None if receipt.position is None else str(receipt.position)
         return accepted(request, receipt, self.of.accepted(on, position, receipt.durable), self.of.done[on])
 
     def _target(self, video: int, known: Known) -> int:

@@ -254,7 +254,7 @@ class EventIds:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._ms, self._count = 0, 0
+        self._ms, self._count, self._prefix = 0, 0, ""
         # Seeded by the system once: an id must be unique, not secret, and asking the system each time costs 3 µs.
         self._random = random.Random()  # noqa: S311
 
@@ -262,13 +262,14 @@ class EventIds:
         """A new id, and the milliseconds in it."""
         with self._lock:
             now = self._clock.now_ms()
-            if now > self._ms:
-                self._ms, self._count = now, 0
-            elif self._count < 0xFFF:
-                self._count += 1
+            if now > self._ms or self._count == 0xFFF:
+                self._begin(max(now, self._ms + 1))
             else:
-                self._ms, self._count = self._ms + 1, 0
-            ms, count = self._ms, self._count
-        tail = 0x8000_0000_0000_0000 | self._random.getrandbits(62)
-        text = f"{(ms << 16) | 0x7000 | count:016x}{tail:016x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}", ms
+                self._count += 1
+            ms, count, prefix = self._ms, self._count, self._prefix
+        tail = self._random.getrandbits(62)
+        return f"{prefix}{count:03x}-{0x8000 | tail >> 48:x}-{tail & 0xFFFF_FFFF_FFFF:012x}", ms
+
+    def _begin(self, ms: int) -> None:
+        """The first id of a millisecond; what its ids begin with is kept, since a busy one has ten."""
+        self._ms, self._count, self._prefix = ms, 0, f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7"

@@ -92,9 +92,9 @@ class KafkaWriter(EventWriter):
             check_size(self._topics, message)
         partition = partition_for(key, count)
         try:
-            future = _joined(producer, partition, message)
-            if future is None:
-                future = await producer.send(topic, value, key, partition, timestamp, headers)
+            future = _joined(producer, partition, message) or await producer.send(
+                topic, value, key, partition, timestamp, headers
+            )
         except (KafkaError, AssertionError) as error:
             raise self._not_sent(producer, message, error) from error
         self._pending[future] = self._loop.time() + self._timeout
@@ -219,7 +219,7 @@ def _joined(producer: Any, partition: int, message: Message) -> Any:
     """
     Put a record into the batch that gathers for its partition; None when none does, or it is full.
 
-    It is what aiokafka's ``send`` comes to then. Through its three coroutines it costs 9 µs, so 5.
+    It is what aiokafka's ``send`` comes to then, less its coroutines and checks: 1.4 of 14 µs.
     """
     gathering = producer._message_accumulator
     batches = gathering._batches.get((message.topic, partition))

@@ -16,6 +16,7 @@ from gateway.bodies import MAX_BYTES, Body, CollectBody, FollowBody, LikeBody, P
 from gateway.cookies import POSITION, TOKEN, cookie
 from gateway.envelope import HttpError, failed
 from gateway.jwks import parse
+from gateway.reactions import KINDS, KindOf
 from models.clock import SystemClock
 from models.errors import Refused
 from models.eventlog.port import Position
@@ -54,6 +55,13 @@ def test_a_body(decoder: Body[Any], body: bytes) -> None:
             assert decoded.cur_time is None or 0 <= decoded.cur_time <= 604_800
         else:
             assert decoded.on in (0, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("on", [0, 1])
+def test_the_usual_body_is_read_as_any_other(kind: KindOf, on: int) -> None:
+    usual = kind.body.parse(f"{kind.kind}={on}".encode())
+    assert usual == kind.body.parse(f"{kind.kind}={on}&x=y".encode()) == kind.body.struct(on)
 
 
 CLAIMS = st.dictionaries(st.sampled_from(["sub", "exp", "nbf", "iat", "aud", "x"]), NESTED, max_size=6)
