@@ -16,7 +16,7 @@ from gateway.positions import HEADER, joined
 from models import events
 from models.clock import Clock
 from models.errors import OutcomeUnknown, PlaytrailError
-from models.eventlog.port import EventWriter, Message
+from models.eventlog.port import EventWriter, Message, Position
 from models.eventlog.spool import Outbox, Receipt
 from models.logs import trace_of
 
@@ -163,11 +163,15 @@ class ViewLog:
             self._metrics.event(events.VIEWS, "dropped")
 
 
-def accepted(request: web.Request, receipt: Receipt, data: Any, msg: str) -> web.Response:
-    """The answer to a durable write: 200 with its position, or 202 while it waits in the spool."""
-    if receipt.position is None:
+def accepted(request: web.Request, position: str | None, data: Any, msg: str) -> web.Response:
+    """The answer to a durable write: 200 with its position, or 202 without one, while it waits in the spool."""
+    if position is None:
         return ok(data, msg, 202)
-    position, old = str(receipt.position), cookies.cookie(request, cookies.POSITION)
-    kept = joined(old, receipt.position) if old else position
-    headers = {HEADER: position, "Set-Cookie": cookies.position_cookie(kept)}
-    return ok(data, msg, 200, headers)
+    old = cookies.cookie(request, cookies.POSITION)
+    kept = joined(old, Position.parse(position)) if old else position
+    return ok(data, msg, 200, {HEADER: position, "Set-Cookie": cookies.position_cookie(kept)})
+
+
+def position_of(receipt: Receipt) -> str | None:
+    """Where the event stands, as text; None while it is in the spool."""
+    return None if receipt.position is None else str(receipt.position)

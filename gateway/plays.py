@@ -12,7 +12,7 @@ from gateway.answers import HeartbeatAnswer
 from gateway.auth import Gate
 from gateway.bodies import Body, PlayBody, video_id
 from gateway.catalogue import Catalogue
-from gateway.emit import Emitter, Stamps, accepted
+from gateway.emit import Emitter, Stamps, accepted, position_of
 from models import events
 
 NEXT_PING: Final = 15
@@ -63,4 +63,4 @@ class Plays:
         # A heartbeat may be refused when the spool is nearly full: the next one says all that it said.
         receipt = await self._emitter.append(events.PLAYS, event, stamp.ms, may_refuse=body.type == "ping")
         answer = HeartbeatAnswer(session, 0 if body.type == "end" else NEXT_PING)
-        return accepted(request, receipt, answer, "播放记录成功")
+        return accepted(request, position_of(receipt), answer, "播放记录成功")

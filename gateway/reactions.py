@@ -13,7 +13,7 @@ from msgspec import Struct
 from gateway.auth import Gate
 from gateway.bodies import Body, CollectBody, FollowBody, LikeBody, Switch, video_id
 from gateway.catalogue import Catalogue, Known
-from gateway.emit import Emitter, Stamps, accepted
+from gateway.emit import Emitter, Stamps, accepted, position_of
 from gateway.envelope import bad_field, ok
 from gateway.positions import Positions
 from gateway.workers import Gatherer, Workers
@@ -111,8 +111,8 @@ class Reactions:
             **further,
         )
         receipt = await self._emitter.append(events.REACTIONS, event, stamp.ms)
-        position = None if receipt.position is None else str(receipt.position)
-        return accepted(request, receipt, self.of.accepted(on, position, receipt.durable), self.of.done[on])
+        position = position_of(receipt)
+        return accepted(request, position, self.of.accepted(on, position, receipt.durable), self.of.done[on])
 
     def _target(self, video: int, known: Known) -> int:
         return known.owner_id if self.of.kind == "follow" else video

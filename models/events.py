@@ -215,12 +215,15 @@ def name_of(event: type[Event] | Event) -> str:
     return str(event.__struct_config__.tag)
 
 
+_TYPES: Final = {kind: b"playtrail." + name_of(kind).encode() for kinds in BY_TOPIC.values() for kind in kinds}
+
+
 def headers_of(event: Event) -> list[tuple[str, bytes]]:
     """CloudEvents 1.0, binary mode: the attributes that Kafka tools can filter by without reading the value."""
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", event.event_id.encode()),
-        ("ce_type", b"playtrail." + name_of(event).encode()),
+        ("ce_type", _TYPES[type(event)]),
         ("ce_source", event.url.encode()),
         ("ce_time", event.occurred_at.encode()),
         ("content-type", b"application/json"),

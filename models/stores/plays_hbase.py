@@ -122,7 +122,7 @@ class HBasePlays(PlayVersions):
         return {layout.video_id_of(key): layout.play_row(cells) for key, cells in found if len(cells) == len(columns)}
 
     def put(self, partition: int, stamp: int, rows: Mapping[int, tuple[int, int]], top: Top | None) -> None:
-        self._writing()
+        self._before_put(partition)
 
         def send(batch: Sequence[tuple[int, tuple[int, int]]]) -> None:
             puts = [(layout.video_key(i), layout.video_cells(i, times, duration)) for i, (times, duration) in batch]
@@ -142,7 +142,7 @@ class HBasePlays(PlayVersions):
     ) -> None:
         if len(content) > PART_BYTES:
             raise Refused(f"part {part}", f"{len(content)} bytes", f"at most {PART_BYTES} bytes: add partitions")
-        self._writing()
+        self._before_save(partition)
         stamp = stamp_of(checkpoint.epoch, checkpoint.next_offset)
         self._put(
             layout.CHECKPOINT_TABLE, stamp, [(layout.part_key(projection, partition, part), layout.part_cells(content))]

@@ -110,7 +110,7 @@ class SqlitePlays(PlayVersions):
             return {video_id: PlayRow(times, duration, stamp) for video_id, times, duration, stamp in found}
 
     def put(self, partition: int, stamp: int, rows: Mapping[int, tuple[int, int]], top: Top | None) -> None:
-        write = sql(self._writing())
+        write = sql(self._before_put(partition))
         with self._transaction("BEGIN IMMEDIATE") as connection:
             values = ((video_id, times, duration, stamp) for video_id, (times, duration) in sorted(rows.items()))
             connection.executemany(write.put_row, values)
@@ -128,7 +128,7 @@ class SqlitePlays(PlayVersions):
     ) -> None:
         stamp = stamp_of(checkpoint.epoch, checkpoint.next_offset)
         head = (encode_checkpoint(checkpoint), stamp, projection, topic, partition, stamp)
-        write = sql(self._writing())
+        write = sql(self._before_save(partition))
         with self._transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(write.put_part, (projection, partition, part, content, stamp))
             if connection.execute(write.move_head, head).rowcount == 0:

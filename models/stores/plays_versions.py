@@ -33,6 +33,7 @@ class PlayVersions(PlayHeads, Versions):
 
     _at: int | None = None
     _watching = False
+    _looked: set[int] = set()  # noqa: RUF012 -- each store made by ``at`` has its own
     _clock: Clock = SystemClock()
 
     @abstractmethod
@@ -45,7 +46,7 @@ class PlayVersions(PlayHeads, Versions):
 
     def at(self, projection: str, version: int) -> Self:  # noqa: ARG002 -- there is one projection here
         pinned = copy(self)
-        pinned._at, pinned._watching = version, False
+        pinned._at, pinned._watching, pinned._looked = version, False, set()
         return pinned
 
     def pinned(self) -> Self:
@@ -76,6 +77,20 @@ class PlayVersions(PlayHeads, Versions):
         if row.switch_until:
             self._end_or_wait(row)
         return row.active
+
+    def _before_put(self, partition: int) -> int:
+        """``_writing`` for the rows of a batch; the checkpoint of the same batch need not look again."""
+        version = self._writing()
+        if self._watching:
+            self._looked.add(partition)
+        return version
+
+    def _before_save(self, partition: int) -> int:
+        """``_writing`` for a checkpoint."""
+        if self._at is not None and partition in self._looked:
+            self._looked.discard(partition)
+            return self._at
+        return self._writing()
 
     def _end_or_wait(self, row: Version) -> None:
         """A switch that took too long has died; ending it tells the one who began it, should it live."""

@@ -24,6 +24,9 @@ PROJECTIONS = ("reactions", "views", "plays")
 WATCHED = 1000
 """A video of the poller's own, far ahead of all others in plays."""
 
+MOST_BEATS = 600
+"""Of one session, each a thousand seconds further: a session may be a week long."""
+
 
 class Site:
     """A gateway and a consumer at work, with their log and stores."""
@@ -72,6 +75,8 @@ class Poller:
     async def _watch(self) -> None:
         """Plays of one video only grow: in the top ten and in the video's own numbers."""
         self._seq += 1
+        if self._seq > MOST_BEATS:
+            self._seq, self._session = 1, str(uuid.uuid4())
         beat: Mapping[str, Any] = {
             "type": "ping", "session": self._session, "seq": self._seq, "play_time": self._seq * 1000, "cur_time": 1,
         }  # fmt: skip
