@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from commands.progress import Bar
 from models import topics
 from models.errors import Unavailable
-from models.flags import run_async, with_settings
+from models.flags import run_async, until_stopped, with_settings
 from models.settings import Settings
 from models.stores.port import PlayStores, SqlStores
 from models.stores.versions import Versions
@@ -47,23 +47,17 @@ def rebuild(config: Settings, projection: str, back: bool, folder: Path | None, 
       playtrail rebuild reactions
       playtrail rebuild views --from exported/views
     """
-    run_async(lambda stop: _until(stop, _run(config, projection, back=back, folder=folder, restart=restart)))
 
-
-async def _until(stop: asyncio.Event, work: Any) -> int:
-    """The work's exit code, or 130 when it was interrupted."""
-    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not task.done():
-        task.cancel()
-        await asyncio.wait({task})
+    async def run(stop: asyncio.Event) -> int:
+        if not await until_stopped(stop, _run(config, projection, back=back, folder=folder, restart=restart)):
+            return 0
         click.echo("Interrupted; the same command goes on where this one was.", err=True)
         return 130
-    return int(await task)
+
+    run_async(run)
 
 
-async def _run(config: Settings, projection: str, *, back: bool, folder: Path | None, restart: bool) -> int:
+async def _run(config: Settings, projection: str, *, back: bool, folder: Path | None, restart: bool) -> None:
     from consumers.rebuild import Rebuild
 
     contract = contract_of(config)
@@ -74,8 +68,8 @@ async def _run(config: Settings, projection: str, *, back: bool, folder: Path | 
             await asyncio.to_thread(each.create)
         log = open_log(config, contract)
         history = await _history(log, contract.of_projection(projection).name, folder) if folder else None
-        with _Screen(projection) as screen:
-            work = Rebuild(log, store, make, tell=screen.tell, history=history)
+        with _Bars(projection) as bars:
+            work = Rebuild(log, store, make, tell=bars.tell, history=history)
             report = await (work.back() if back else work.run(restart=restart))
     except Unavailable as error:
         raise Unavailable(error.part, f"{error.reason}; the same command goes on where this one was") from error
@@ -89,7 +83,6 @@ async def _run(config: Settings, projection: str, *, back: bool, folder: Path | 
         f"{projection}: version {report.version} is read now; {report.records} events folded, "
         f"consumers held for {report.held_ms} ms; `playtrail rebuild {projection} --back` undoes it"
     )
-    return 0
 
 
 async def _history(log: EventLog, topic: str, folder: Path) -> History:
@@ -125,28 +118,22 @@ def _of(
     return cast(Versions, plays if projection == "plays" else sql), make
 
 
-class _Screen:
-    """Progress on a terminal: what, how much, events a second, time left; nothing in a pipe."""
+class _Bars:
+    """A bar for each phase, one after the other."""
 
     def __init__(self, projection: str) -> None:
-        console = Console(stderr=True)
-        speed = TextColumn("{task.fields[rate]:>9,.0f} events/s")
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn()
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._projection = projection
-        self._tasks: dict[str, Any] = {}
+        self._projection, self._phase, self._stack = projection, "", ExitStack()
+        self._bar: Bar | None = None
 
-    def __enter__(self) -> _Screen:
-        self._progress.start()
+    def __enter__(self) -> _Bars:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
+        self._stack.close()
 
     def tell(self, phase: str, done: int, total: int) -> None:
         """See consumers.rebuild.Tell."""
-        task = self._tasks.get(phase)
-        if task is None:
-            task = self._tasks[phase] = self._progress.add_task(f"{self._projection}: {phase}", total=total, rate=0.0)
-        seconds = self._progress.tasks[task].elapsed or 0.0
-        self._progress.update(task, completed=done, total=total, rate=done / seconds if seconds else 0.0)
+        if self._bar is None or phase != self._phase:
+            self._stack.close()
+            self._phase, self._bar = phase, self._stack.enter_context(Bar(f"{self._projection}: {phase}"))
+        self._bar.tell(done, total)

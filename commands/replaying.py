@@ -7,10 +7,10 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -27,6 +27,7 @@ from consumers.replay.sinks import Count, Stream, Tail
 from models.clock import SystemClock
 from models.errors import Refused, Unavailable
 from models.eventlog.port import EventLog
+from models.flags import until_stopped
 from models.topics import Topic
 
 SHOWN: Final = 5
@@ -108,25 +109,12 @@ async def run(log: EventLog, topic: Topic, options: Options, stop: asyncio.Event
     request = options.request(topic)
     request.wanted()  # a wrong filter is told before anything is read
     work = _show(log, request, options) if options.folder is None else _export(log, request, options, options.folder)
-    interrupted = await _until(stop, work)
+    interrupted = await until_stopped(stop, work)
     if not interrupted or options.follow:
         return 0
     rest = "; the same command with --resume goes on where this one was" if options.folder else ""
     click.echo(f"Interrupted{rest}.", err=True)
     return 130
-
-
-async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Whether the work was interrupted."""
-    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not task.done():
-        task.cancel()
-        await asyncio.wait({task})
-        return True
-    task.result()
-    return False
 
 
 async def _export(log: EventLog, request: Request, options: Options, folder: Path) -> None:

@@ -16,6 +16,7 @@ import click
 from models import logs, topics
 from models.collector import collect_less, share_heaps
 from models.errors import Refused
+from models.eventlog.port import EventLog
 from models.flags import one_line_errors, run_async, with_settings
 from models.settings import Settings
 from models.stores.port import Film, SqlStores
@@ -98,7 +99,6 @@ async def run_gateway(
     workers: int = 1,
 ) -> int:
     """The gateway alone, until ``stop``; ``worker`` is its number when it shares the port with ``workers``."""
-    from gateway.adoption import adopt
     from gateway.app import make_app, serve
 
     contract = contract_of(config)
@@ -110,8 +110,7 @@ async def run_gateway(
     shared = worker is not None
     async with asyncio.TaskGroup() as group:
         if not worker:
-            left = left_spools(config, workers)
-            group.create_task(adopt(left, lambda file: outbox_of(config, log.writer(), file), stop))
+            group.create_task(drain_left_spools(config, log, workers, stop))
         await serve(app, config.host, config.port, ready=ready or _announce, stop=stop, shared_port=shared)
         stop.set()
     return 0
@@ -129,10 +128,13 @@ def run_workers(config: Settings, count: int) -> int:
         return Supervisor(work, count, lambda: _announce(f"http://{host}:{port}")).run()
 
 
-def left_spools(config: Settings, workers: int) -> list[Path]:
-    """Spools of workers that there were and are no more."""
+async def drain_left_spools(config: Settings, log: EventLog, workers: int, stop: asyncio.Event) -> None:
+    """Those of workers that there were and are no more."""
+    from gateway.adoption import adopt
+
     found = ((path, re.fullmatch(r"spool-(\d+)\.db", path.name)) for path in sorted(config.data.glob("spool-*.db")))
-    return [path for path, name in found if name is not None and int(name[1]) >= workers]
+    left = [path for path, name in found if name is not None and int(name[1]) >= workers]
+    await adopt(left, lambda file: outbox_of(config, log.writer(), file), stop)
 
 
 def work_as_worker(config: Settings, count: int, number: int, ready: Any) -> None:
@@ -211,6 +213,7 @@ async def run_up(config: Settings, demo: bool, stop: asyncio.Event) -> int:
                 group.create_task(_demo_viewers(config, url, stop))
 
         group.create_task(run_consumers(config, (), stop, quiet=True))
+        group.create_task(drain_left_spools(config, log, 1, stop))
         await serve(make_app(parts), config.host, config.port, ready=ready, stop=stop)
         stop.set()
     return 0

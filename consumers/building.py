@@ -20,11 +20,17 @@ class History(Protocol):
 
 
 class Part:
-    """One partition of the version that is built: its reader, and how far it is folded."""
+    """
+    One partition of the version that is built.
+
+    Attributes:
+        at: The offset that is folded next.
+        folded: How many records this run has folded.
+    """
 
     def __init__(self, number: int, reader: LogReader, projection: Projection) -> None:
         self.number, self.reader, self.projection = number, reader, projection
-        self.at = 0
+        self.at = self.folded = 0
 
     async def open(self, history: History | None) -> None:
         """Where this version was left, or the first record there ever was."""
@@ -47,6 +53,7 @@ class Part:
         fold = asyncio.ensure_future(asyncio.to_thread(self.projection.apply, self.number, records))
         try:
             self.at = (await asyncio.shield(fold)).next_offset
+            self.folded += len(records)
         except asyncio.CancelledError:
             await asyncio.wait({fold})
             raise

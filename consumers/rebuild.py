@@ -73,10 +73,10 @@ class Rebuild:
     ) -> None:
         self._log, self._store, self._make, self._tell = log, store, make, tell or _silent
         self._history, self._clock = history, clock or SystemClock()
-        self._row = Version()
+        self._row, self._built = Version(), 0
         self._projection = make(store)
         self._name, self._topic = self._projection.name, self._projection.topic
-        self._folded = self._looked_ms = 0
+        self._looked_ms = 0
 
     async def run(self, *, restart: bool = False) -> Report:
         """
@@ -89,6 +89,7 @@ class Rebuild:
             Unavailable: A server is away; running it again goes on.
         """
         self._row = await self._begin(restart)
+        self._built = self._row.building
         async with self._parts() as parts:
             pinned = await self._ends()
             await self._fold(parts, pinned, "fold")
@@ -99,12 +100,13 @@ class Rebuild:
         """
         Fold the version kept by the last switch to where the log is now, and switch to it.
 
-        Raises Refused when none is kept; else as ``run``.
+        The row names it as kept until it is switched to, so what was cut short can be run again; a version that is
+        being built stays so. Raises Refused when none is kept; else as ``run``.
         """
         row = await asyncio.to_thread(self._store.version, self._name)
         if not row.kept:
             raise Refused("--back", self._name, "a projection with a version kept from an earlier rebuild")
-        self._row = await self._change(row, row.changed(building=row.kept, kept=row.building))
+        self._row, self._built = await self._change(row, row.changed()), row.kept
         async with self._parts() as parts:
             return await self._catch_up_and_switch(parts, None)
 
@@ -114,10 +116,11 @@ class Rebuild:
             # Counted as a change, so that another rebuild that runs now finds out that this one took over.
             return await self._change(row, row.changed())
         await self._check_history()
-        gone = [version for version in (row.building, row.kept) if version]
         row = await self._change(row, row.changed(building=row.free, kept=0))
-        for version in gone:
-            await asyncio.to_thread(self._store.remove, self._name, version)
+        # All that ever were, so that none is left behind by a rebuild that was killed right here.
+        for version in range(1, row.building):
+            if version != row.active:
+                await asyncio.to_thread(self._store.remove, self._name, version)
         return row
 
     async def _check_history(self) -> None:
@@ -131,9 +134,8 @@ class Rebuild:
     @asynccontextmanager
     async def _parts(self) -> AsyncIterator[list[Part]]:
         """Every partition of the version that is built, open."""
-        version = self._row.building
-        await asyncio.to_thread(self._store.make, self._name, version)
-        projection = self._make(self._store.at(self._name, version))
+        await asyncio.to_thread(self._store.make, self._name, self._built)
+        projection = self._make(self._store.at(self._name, self._built))
         async with AsyncExitStack() as stack:
             # A reader for each: one that goes from partition to partition waits a moment at each.
             numbers = sorted(await self._ends())
@@ -153,7 +155,6 @@ class Rebuild:
         async def count(records: int) -> None:
             nonlocal done
             done += records
-            self._folded += records
             self._tell(phase, done, total)
             await self._still_ours()
 
@@ -183,13 +184,13 @@ class Rebuild:
         for partition, end in sorted(pinned.items()):
             await read(partition, end)
         wanted = await asyncio.to_thread(lambda: digest(reference.rows()))
-        built = self._store.at(self._name, self._row.building)
+        built = self._store.at(self._name, self._built)
         found = await asyncio.to_thread(lambda: digest(built.contents(self._name)))
         if found != wanted:
             pairs = zip(Digest._fields, found, wanted, strict=True)
             apart = ", ".join(f"{name} {here} instead of {there}" for name, here, there in pairs if here != there)
             remedy = f"to build it again from the start: playtrail rebuild {self._name} --restart"
-            raise Differs(f"version {self._row.building} of {self._name} is not what the log says: {apart}; {remedy}")
+            raise Differs(f"version {self._built} of {self._name} is not what the log says: {apart}; {remedy}")
         return found
 
     async def _all_records(self, partition: int, end: int) -> AsyncIterator[Sequence[Record]]:
@@ -208,7 +209,7 @@ class Rebuild:
                 break
             await self._fold(parts, ends, "catch up")
         held_ms = await self._switch(parts)
-        return Report(self._row.active, self._folded, compared, held_ms)
+        return Report(self._built, sum(part.folded for part in parts), compared, held_ms)
 
     async def _switch(self, parts: Sequence[Part]) -> int:
         """Hold the consumers, fold what is left, change the row; returns how long they were held."""
@@ -216,10 +217,10 @@ class Rebuild:
         self._row = await self._change(self._row, self._row.changed(switch_until=begun + HOLD_MS))
         try:
             await self._fold(parts, await self._ends(), "switch")
-            row = self._row
-            self._row = await self._change(
-                row, row.changed(active=row.building, kept=row.active, building=0, switch_until=0)
-            )
+            row, built = self._row, self._built
+            building = 0 if built == row.building else row.building
+            done = row.changed(active=built, kept=row.active, building=building, switch_until=0)
+            self._row = await self._change(row, done)
         except BaseException:
             with suppress(PlaytrailError):
                 await self._change(self._row, self._row.changed(switch_until=0))

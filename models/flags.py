@@ -55,6 +55,19 @@ def _as_click_exceptions() -> Iterator[None]:
         raise click.ClickException("; ".join(map(str, _leaves(ours)))) from group
 
 
+async def until_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> bool:
+    """Whether ``stop`` came before the end of the work, which was cancelled then; raises what the work raised."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+        return True
+    task.result()
+    return False
+
+
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """For the main function of a process that is no command: errors of ours are one line on stderr and exit code 1."""

@@ -125,6 +125,33 @@ async def test_a_log_without_its_beginning_is_refused(deployment: Deployment) ->
     assert deployment.sql.version("reactions").building == 0
 
 
+async def test_going_back_can_be_cut_short_and_run_again(deployment: Deployment) -> None:
+    await deployment.rebuild().run()
+
+    def die(_: str, __: int, ___: int) -> None:
+        raise KeyError("killed")
+
+    async with deployment.log.writer() as writer:
+        await append(writer, message(events.Like, user=101, video_id=1))
+    with pytest.raises(KeyError):
+        await deployment.rebuild(tell=die).back()
+    cut = deployment.sql.version("reactions")
+    assert (cut.active, cut.kept, cut.switch_until) == (2, 1, 0)
+    assert (await deployment.rebuild().back()).version == 1
+    assert deployment.likes() == 101
+    assert (await deployment.rebuild().back()).version == 2
+
+
+async def test_going_back_leaves_what_is_being_built(deployment: Deployment) -> None:
+    await deployment.rebuild().run()
+    row = deployment.sql.version("reactions")
+    deployment.sql.change("reactions", row, row.changed(building=3))
+    assert (await deployment.rebuild().back()).version == 1
+    assert deployment.sql.version("reactions").building == 3
+    assert (await deployment.rebuild().run()).version == 3
+    assert deployment.likes() == 100
+
+
 async def test_there_is_nothing_to_go_back_to_before_the_first(deployment: Deployment) -> None:
     async with Process("rebuild", "views", "--back", env=deployment.env) as process:
         assert await process.wait(30) == 1

@@ -73,6 +73,8 @@ async def test_probes_are_measured_and_count_for_nothing(tmp_path: Path) -> None
         for family in text_string_to_metric_families(text)
         for s in family.samples
     }
+    names = {name for name, _, _ in samples}
+    assert {"playtrail_spool_limit_bytes", "playtrail_producer_replacements", "kafka_partition_latest_offset"} <= names
     for name in PROJECTIONS:
         assert samples["playtrail_probe_seconds_count", name, "visible"] >= 1
     sql = playtrail.open_sql(settings.read(env))

@@ -95,7 +95,8 @@ async def test_what_cannot_start_ends_with_one_line(env: dict[str, str], unused_
     assert "PLAYTRAIL_PORT" in line
 
 
-async def test_the_spool_of_a_worker_that_is_no_more_is_drained(env: dict[str, str]) -> None:
+@pytest.mark.parametrize("serving", ["gateway", "up"])
+async def test_the_spool_of_a_worker_that_is_no_more_is_drained(env: dict[str, str], serving: str) -> None:
     config = settings.read(env)
     spool = SpoolFile(playtrail.spool_of(config, 3), clock=SystemClock(), max_bytes=1 << 20)
     await spool.open()
@@ -103,7 +104,7 @@ async def test_the_spool_of_a_worker_that_is_no_more_is_drained(env: dict[str, s
         await spool.put(message(events.Like, user=user, video_id=1))
     await spool.close()
     log = playtrail.open_log(config, playtrail.contract_of(config))
-    async with Process("gateway", "--port", "0", env=env) as process, log.reader() as reader:
+    async with Process(serving, "--port", "0", env=env) as process, log.reader() as reader:
         await process.url()
 
         async def appended() -> bool:

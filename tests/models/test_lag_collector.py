@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import closing
-from pathlib import Path
-
-import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from models.events import VIEWS
 from models.lag.collector import LagCollector
 from models.lag.report import Report
 from models.lag.sampler import Sampler
-from models.stores.sql import SqlStore
-from tests.models.lagging import GROUP, NUMBER, Bench, make_bench, views
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    with closing(SqlStore(f"sqlite:///{tmp_path / 'playtrail.db'}")) as sql:
-        sql.create()
-        yield await make_bench(tmp_path, sql)
-
-
-@pytest.fixture
-async def sampler(bench: Bench) -> AsyncIterator[Sampler]:
-    async with bench.sampler() as entered:
-        yield entered
+from tests.models.lagging import GROUP, NUMBER, Bench, views
 
 
 def text(collector: LagCollector) -> list[str]:

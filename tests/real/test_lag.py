@@ -14,15 +14,15 @@ from typing import NamedTuple
 import aiohttp
 import msgspec
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from models import topics
 from models.eventlog.kafka import KafkaLog
-from models.events import BY_TOPIC, DEAD, REACTIONS
+from models.events import REACTIONS
 from models.lag.report import PartitionLag, Report
 from models.lag.sampler import Sampler
 from models.stores.sql import SqlStore
 from tests.contract.eventlog_base import until_ready
+from tests.real.chaos.site import forget_topics
 from tests.real.kafka import Kafka
 from tests.real.lagtruth import Load, described, folded, triple
 from tests.real.mariadb import MariaDB
@@ -64,7 +64,7 @@ class Site(NamedTuple):
 async def site(
     tmp_path: Path, kafka: Kafka, kafka_url: str, mariadb: MariaDB, mariadb_url: str, unused_tcp_port: int
 ) -> AsyncIterator[Site]:
-    await _delete_topics(kafka)
+    await forget_topics(kafka)
     url = f"127.0.0.1:{unused_tcp_port}"
     env = {"PLAYTRAIL_EVENTS": kafka_url, "PLAYTRAIL_DB": mariadb_url, "PLAYTRAIL_REPLICATION": "1"}
     env |= {"PLAYTRAIL_DATA": str(tmp_path)}
@@ -79,15 +79,6 @@ async def site(
         await until_ready(writer.ready)
         await folding(http, f"http://{url}")
         yield Site(env, consumer, f"http://{url}", http, Load(writer), log, sql, kafka, mariadb)
-
-
-async def _delete_topics(kafka: Kafka) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.address)
-    await admin.start()
-    try:
-        await admin.delete_topics(list(set(await admin.list_topics()) & {*BY_TOPIC, DEAD}))
-    finally:
-        await admin.close()
 
 
 async def test_lag_is_the_truth_whatever_happens_to_the_consumer(site: Site) -> None:
