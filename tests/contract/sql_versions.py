@@ -156,6 +156,13 @@ class SqlVersionsContract:
             ]
         )  # fmt: skip
 
+    @pytest.mark.parametrize("word", ["a%b", "%s", "100%%", "it's", '"', "back\\slash", "\\'); --", ":of", "a?b"])
+    def test_an_event_id_from_outside_is_stored_as_it_is(self, versioned: SqlStore, word: str) -> None:
+        versioned.apply_reactions(step(0, 1), [reaction(1, 7, 1)._replace(event_id=word)])
+        assert Row("like/7/1", 1, word) in list(versioned.contents(R))
+        versioned.apply_reactions(step(1, 2), [reaction(1, 7, 1, status=0)._replace(event_id=word + "z")])
+        assert Row("like/7/1", 0, word + "z") in list(versioned.contents(R))
+
     @pytest.mark.parametrize("projection", [R, V])
     def test_what_is_removed_can_be_made_again_empty(self, versioned: SqlStore, projection: str) -> None:
         built = _built(versioned, projection)
