@@ -1,7 +1,7 @@
 """
 Gross regressions of the hot paths, as ratios of processor time; see tests/speed.py.
 
-Each limit is three times what was seen or more. Each path also has a slow variant, a mistake that was easy to make;
+Each limit is two and a half times what was seen or more. Each path also has a slow variant, a mistake that was easy to make;
 that it breaks the limit shows that the test can fail.
 """
 
@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -59,7 +59,7 @@ class Path(NamedTuple):
 
 
 def plays() -> Path:
-    """Heartbeats decoded and folded; slow: a flush for each. Seen: 3.2 times the bare decoding, and 40."""
+    """Heartbeats decoded and folded; slow: a flush for each. Seen: 3.0 times the bare decoding, and 46."""
     rng = random.Random(1)
     log = [ping(n, BEGIN + n, rng.randrange(SIZE // 3), rng.randrange(300) + 1, n) for n in range(SIZE)]
 
@@ -74,15 +74,15 @@ def plays() -> Path:
 
 
 class Slow(Reactions):
-    """Makes a decoder for every record, and so the plan of the union."""
+    """Makes the decoders of all topics for every record, and so the plans of their unions."""
 
     def decode(self, value: bytes) -> events.AnyReaction:
-        decoder: msgspec.json.Decoder[events.AnyReaction] = msgspec.json.Decoder(events.AnyReaction)
-        return decoder.decode(value)
+        _, decoder, _ = _decoders()
+        return decoder.decode(value)  # type: ignore[no-any-return]
 
 
 def reactions() -> Path:
-    """Reactions decoded and folded; slow: each with a decoder and a step. Seen: 5.3 times the bare decoding, and 22."""
+    """Reactions decoded and folded; slow: each with decoders and a step. Seen: 4.8 times the bare decoding, and 34."""
     rng = random.Random(1)
     log = [_like(n, rng.randrange(1000) + 1, rng.randrange(300) + 1) for n in range(SIZE)]
 
@@ -96,7 +96,11 @@ def reactions() -> Path:
 
 
 def building() -> Path:
-    """An event with its id and time, as a message; slow: everything made anew. Seen: 1.6 times json.dumps, and 6.5."""
+    """
+    An event with its id and time, as a message; slow: everything made anew, and read back.
+
+    Seen: 1.3 times json.dumps, and 11.
+    """
     stamps = Stamps(SystemClock())
     fields = {"user_id": 7, "url": "/video/like/1", "method": "post", "msg": "video like", "video_id": 1}
     plain = msgspec.to_builtins(_event(0, 7, 1))
@@ -111,13 +115,13 @@ def building() -> Path:
         for _ in range(SIZE):
             event_id_, ms = events.EventIds().next()
             event = events.Like(event_id=event_id_, occurred_at=events.rfc3339(ms), **fields)  # type: ignore[arg-type]
-            message_of(events.REACTIONS, event, ms)
+            _decoders()[1].decode(message_of(events.REACTIONS, event, ms).value)
 
     return Path(build, lambda: [json.dumps(plain) for _ in range(SIZE)], 5, slow)
 
 
 def tokens() -> Path:
-    """Tokens that were verified before; slow: nothing is remembered. Seen: 24 times a lookup in a dict, and 1,300."""
+    """Tokens that were verified before; slow: nothing is remembered. Seen: 32 times a lookup in a dict, and 1,500."""
     clock = SystemClock()
     verifier = Verifier(SECRET, None, clock)
     given = [issue(SECRET, user, 600, clock.now_ms()) for user in range(1, 101)]
@@ -151,6 +155,11 @@ def top_ten() -> Path:
     return Path(
         lambda: merged(short), lambda: sorted(pair for pairs in short for pair in pairs), 5, lambda: merged(long)
     )
+
+
+def _decoders() -> list[msgspec.json.Decoder[Any]]:
+    """New ones each time; a decoder costs as much as reading dozens of records."""
+    return [msgspec.json.Decoder(union) for union in (events.AnyView, events.AnyReaction, events.AnyPlay)]
 
 
 PATHS = [plays, reactions, building, tokens, top_ten]
@@ -188,11 +197,11 @@ def test_a_hot_path_costs_what_it_did(path: Callable[[], Path]) -> None:
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.__name__)
 def test_a_slow_variant_is_noticed(path: Callable[[], Path]) -> None:
     _, yardstick, limit, slow = path()
-    assert ratio(slow, yardstick, rounds=1) > limit
+    assert ratio(slow, yardstick, rounds=2) > limit
 
 
-POST_LIMIT = 7.5
-"""Seen: 2.4 times a bare handler that appends nothing; 10 when nothing is shared."""
+POST_LIMIT = 6.0
+"""Seen: 2.0 times a bare handler that appends nothing; 10 when nothing is shared."""
 
 
 @asynccontextmanager
