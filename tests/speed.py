@@ -2,8 +2,8 @@
 Speed as a ratio to a yardstick that runs in the same process, a moment before or after.
 
 A ratio of processor times hardly depends on the machine, and not on what else runs on it; so a limit on it can stand
-in a test. Limits are two and a half times what was seen or more: they catch what became several times slower (a cache that
-is no longer asked, a query in each request), and let everything else pass.
+in a test. Limits are two and a half times what was seen or more: they catch what became several times slower (a cache
+that is no longer asked, a query in each request), and let everything else pass.
 """
 
 from __future__ import annotations

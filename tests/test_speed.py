@@ -1,8 +1,8 @@
 """
 Gross regressions of the hot paths, as ratios of processor time; see tests/speed.py.
 
-Each limit is two and a half times what was seen or more. Each path also has a slow variant, a mistake that was easy to make;
-that it breaks the limit shows that the test can fail.
+Each limit is two and a half times what was seen or more. Each path also has a slow variant, a mistake that was easy to
+make; that it breaks the limit shows that the test can fail.
 """
 
 from __future__ import annotations
