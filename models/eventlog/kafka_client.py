@@ -34,6 +34,9 @@ CALL_SECONDS: Final = 15.0
 
 METADATA_SECONDS: Final = 0.1
 
+START_GRACE_SECONDS: Final = 1.0
+"""For a start that is cancelled to come to its end by itself."""
+
 REFUSING: Final = (
     InvalidConfigurationError,
     InvalidPartitionsError,
@@ -145,6 +148,24 @@ def calm(client: Any) -> None:
 def _resolve(future: asyncio.Future[bool]) -> None:
     if not future.done():
         future.set_result(False)
+
+
+async def started(start: Callable[[], Awaitable[object]]) -> None:
+    """
+    Await aiokafka's start of a client.
+
+    Cancelled while it asks for the first metadata, aiokafka forgets that connection and leaves its socket open; so the
+    start runs on for a moment, and the caller closes the client then.
+    """
+    starting = asyncio.ensure_future(start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting], timeout=START_GRACE_SECONDS)
+        starting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # told to nobody any more
+        raise
+    finally:
+        starting.cancel()
 
 
 async def within(seconds: float, *endings: Callable[[], Awaitable[object]]) -> bool:

@@ -25,6 +25,7 @@ from models.eventlog.kafka_client import (
     CALL_SECONDS,
     REQUEST_MS,
     raise_for,
+    started,
     topic_of,
     topics_of,
     translated,
@@ -74,8 +75,8 @@ class KafkaReader(LogReader):
         )
         try:
             async with _limited():
-                await self._admin.start()
-                await self._consumer.start()
+                await started(self._admin.start)
+                await started(self._consumer.start)
             # A task of aiokafka that has not begun when it is closed raises CancelledError, and leaves sockets open.
             await asyncio.sleep(0)
         except BaseException:
@@ -232,7 +233,7 @@ class KafkaAdmin(TopicAdmin):
         self._admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS)
         try:
             async with _limited():
-                await self._admin.start()
+                await started(self._admin.start)
         except BaseException:
             await self.__aexit__()
             raise

@@ -13,7 +13,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from aiokafka.structs import TopicPartition
 
 from models.errors import Unavailable
-from models.eventlog.kafka_client import CALL_SECONDS, REQUEST_MS, describe, topic_of, translated, within
+from models.eventlog.kafka_client import CALL_SECONDS, REQUEST_MS, describe, started, topic_of, translated, within
 from models.eventlog.kafka_listener import Assignments
 from models.eventlog.port import OnAssigned, OnRevoked, Record, Subscription
 
@@ -213,7 +213,7 @@ class KafkaSubscription(Subscription):
         try:
             with translated():
                 async with asyncio.timeout(CALL_SECONDS):
-                    await self._consumer.start()
+                    await started(self._consumer.start)
                     await topic_of(self._consumer._client, self._topic)
         except BaseException:
             await self._close()

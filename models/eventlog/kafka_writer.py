@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.errors import OutcomeUnknown, PlaytrailError, Refused, Unavailable
-from models.eventlog.kafka_client import calm, describe, topic_of, topics_of, translated, within
+from models.eventlog.kafka_client import calm, describe, started, topic_of, topics_of, translated, within
 from models.eventlog.limits import BATCH_OVERHEAD, DEFAULT_MAX_BYTES, check_size, max_bytes
 from models.eventlog.port import EventWriter, Message, Position, partition_for
 from models.topics import Topics
@@ -165,7 +165,7 @@ class KafkaWriter(EventWriter):
         while True:
             producer = self._make()
             try:
-                await producer.start()
+                await started(producer.start)
                 for name in await topics_of(producer.client, list(self._topics.by_name)):
                     self._counts[name] = len(await producer.partitions_for(name))
             except (KafkaError, OSError, TimeoutError) as error:

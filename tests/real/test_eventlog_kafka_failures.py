@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
 import uuid
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -83,6 +85,21 @@ async def test_nobody_there_is_unavailable_and_delays_nobody() -> None:
     for role in (log.reader(), log.admin(), Member(log, "behavior.plays").subscription):
         with pytest.raises(Unavailable):
             await role.__aenter__()
+
+
+async def test_a_start_that_is_cancelled_leaves_no_socket(log: KafkaLog, topic: str) -> None:
+    warned = list[str]()
+    with pytest.MonkeyPatch.context() as patch:  # a warning in __del__ would be an error there, and close nothing
+        patch.setattr(warnings, "warn", lambda message, *_, **__: warned.append(str(message)))
+        for step in range(40):
+            for role in (log.reader(), log.admin(), Member(log, topic).subscription):
+                starting = asyncio.create_task(role.__aenter__())
+                await asyncio.sleep(step * 0.0003)
+                starting.cancel()
+                if await asyncio.gather(starting, return_exceptions=True) == [role]:
+                    await role.__aexit__()
+        gc.collect()
+    assert warned == []
 
 
 async def test_a_writer_that_came_first_finds_the_broker(log: KafkaLog, topic: str, kafka: Kafka) -> None:
