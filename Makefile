@@ -20,7 +20,7 @@ check: $(INSTALLED_DEV)
 
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m tests.real.servers install
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 stack: $(INSTALLED_DEV)
 	$(BIN)/python -m tests.real.servers run

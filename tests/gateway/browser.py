@@ -58,14 +58,17 @@ class Page:
 
     async def command(self, method: str, **params: object) -> Json:
         """Send one command of the protocol and wait for its result."""
+        answer = await self._ask(method, **params)
+        assert "error" not in answer, answer
+        result: Json = answer["result"]
+        return result
+
+    async def _ask(self, method: str, **params: object) -> Json:
         self._number += 1
         number, answer = self._number, asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        event: Json = await asyncio.wait_for(answer, 20)
-        assert "error" not in event, event
-        result: Json = event["result"]
-        return result
+        return await asyncio.wait_for(answer, 20)
 
     async def open(self, url: str) -> Self:
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -93,10 +96,17 @@ class Page:
         asked = f"(async () => {{ const v = {script}; return v instanceof Element || v; }})()"
         async with asyncio.timeout(seconds):
             while True:
-                answer = await self.command("Runtime.evaluate", expression=asked, awaitPromise=True, returnByValue=True)
-                if "exceptionDetails" not in answer and answer["result"].get("value"):
-                    return answer["result"]["value"]
+                answer = await self._ask("Runtime.evaluate", expression=asked, awaitPromise=True, returnByValue=True)
+                result = answer.get("result", {})  # none when the page went away while it was asked
+                if "exceptionDetails" not in result and result.get("result", {}).get("value"):
+                    return result["result"]["value"]
                 await asyncio.sleep(0.05)
+
+    async def reload(self) -> None:
+        """Load the page again; returns when the old document is gone."""
+        await self.run("window.old = true")
+        await self.command("Page.reload")
+        await self.until("!window.old")
 
     async def picture(self, path: Path, *, whole: bool = False) -> None:
         """Save a PNG of the viewport, or of the whole page."""

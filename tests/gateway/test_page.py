@@ -97,12 +97,12 @@ async def test_a_like_is_pressed_and_survives_a_reload(up: str, page: Page) -> N
     at = "document.querySelector('#stations [data-at={}] span').textContent"
     assert (await page.until(at.format("log") + ".includes('@') && " + at.format("log"))).startswith("behavior.reac")
     await page.until("document.querySelector('#stations [data-at=model]').dataset.state === 'ok'")
-    await page.run("location.reload()")
+    await page.reload()
     await page.until(f"{LOADED} && {PRESSED} === 'true'")
     await page.until("document.querySelector('#mine [data-id=\"3\"]')")
     await page.run(f"{LIKE}.click()")
     await page.until("document.querySelector('#stations [data-at=model]').dataset.state === 'ok'")
-    await page.run("location.reload()")
+    await page.reload()
     await page.until(f"{LOADED} && {PRESSED} === 'false' && document.querySelector('#mine').childElementCount === 0")
     assert page.problems == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import random
 import signal
@@ -96,7 +97,8 @@ async def test_a_start_that_is_cancelled_leaves_no_socket(log: KafkaLog, topic: 
                 starting = asyncio.create_task(role.__aenter__())
                 await asyncio.sleep(step * 0.0003)
                 starting.cancel()
-                if await asyncio.gather(starting, return_exceptions=True) == [role]:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await starting
                     await role.__aexit__()
         gc.collect()
     assert warned == []
