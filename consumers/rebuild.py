@@ -20,7 +20,7 @@ from consumers.reference import REFERENCES, Digest, digest
 from models.clock import Clock, SystemClock
 from models.errors import Fenced, PlaytrailError, Refused
 from models.eventlog.port import EventLog, Record
-from models.stores.versions import Version, Versions
+from models.stores.versions import LEASE_SECONDS, Version, Versions
 
 CLOSE: Final = 2_000
 """With no more records than this to go, the consumers are held and the switch begins."""
@@ -117,6 +117,7 @@ class Rebuild:
             return await self._change(row, row.changed())
         await self._check_history()
         row = await self._change(row, row.changed(building=row.free, kept=0))
+        await asyncio.sleep(LEASE_SECONDS)  # until nobody reads by an older row
         # All that ever were, so that none is left behind by a rebuild that was killed right here.
         for version in range(1, row.building):
             if version != row.active:
@@ -216,6 +217,7 @@ class Rebuild:
         begun = self._clock.now_ms()
         self._row = await self._change(self._row, self._row.changed(switch_until=begun + HOLD_MS))
         try:
+            await asyncio.sleep(LEASE_SECONDS)  # until every consumer has heard of it
             await self._fold(parts, await self._ends(), "switch")
             row, built = self._row, self._built
             building = 0 if built == row.building else row.building

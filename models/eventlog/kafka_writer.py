@@ -49,6 +49,7 @@ class KafkaWriter(EventWriter):
         self._producer: Any = None
         self._reason = "not connected yet"
         self._counts: dict[str, int] = {}
+        self._learning = asyncio.Lock()
         # In the order of their deadlines, since every append has the same time.
         self._pending: dict[asyncio.Future[Any], float] = {}
         limits = [max_bytes(topics, name) for name in topics.by_name]
@@ -132,9 +133,10 @@ class KafkaWriter(EventWriter):
     async def _learn(self, producer: Any, topic: str) -> int:
         """The number of partitions. Raises Refused for an unknown topic, which aiokafka would look for for long."""
         with translated():
-            async with asyncio.timeout(self._timeout):
-                await topic_of(producer.client, topic)
-                self._counts[topic] = len(await producer.partitions_for(topic))
+            async with asyncio.timeout(self._timeout), self._learning:  # many ask at once for a topic that is new
+                if topic not in self._counts:
+                    await topic_of(producer.client, topic)
+                    self._counts[topic] = len(await producer.partitions_for(topic))
         return self._counts[topic]
 
     def _poison(self, producer: Any, error: BaseException) -> None:

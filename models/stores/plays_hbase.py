@@ -55,6 +55,7 @@ class HBasePlays(PlayVersions):
     """
 
     def __init__(self, url: str, timeout: float = 5.0) -> None:
+        super().__init__()
         parts = urlsplit(url)
         self._prefix = "".join(f"{name}_" for name in parse_qs(parts.query).get("prefix", [])).encode()
         self._address = (parts.hostname or "127.0.0.1", parts.port or 9090)
@@ -122,7 +123,7 @@ class HBasePlays(PlayVersions):
         return {layout.video_id_of(key): layout.play_row(cells) for key, cells in found if len(cells) == len(columns)}
 
     def put(self, partition: int, stamp: int, rows: Mapping[int, tuple[int, int]], top: Top | None) -> None:
-        self._before_put(partition)
+        self._writing()
 
         def send(batch: Sequence[tuple[int, tuple[int, int]]]) -> None:
             puts = [(layout.video_key(i), layout.video_cells(i, times, duration)) for i, (times, duration) in batch]
@@ -142,7 +143,7 @@ class HBasePlays(PlayVersions):
     ) -> None:
         if len(content) > PART_BYTES:
             raise Refused(f"part {part}", f"{len(content)} bytes", f"at most {PART_BYTES} bytes: add partitions")
-        self._before_save(partition)
+        self._writing()
         stamp = stamp_of(checkpoint.epoch, checkpoint.next_offset)
         self._put(
             layout.CHECKPOINT_TABLE, stamp, [(layout.part_key(projection, partition, part), layout.part_cells(content))]

@@ -47,6 +47,7 @@ class SqlitePlays(PlayVersions):
     """
 
     def __init__(self, path: Path, timeout: float = 5.0) -> None:
+        super().__init__()
         self._path, self._timeout = path, timeout
         self._idle: deque[sqlite3.Connection] = deque()
 
@@ -110,7 +111,7 @@ class SqlitePlays(PlayVersions):
             return {video_id: PlayRow(times, duration, stamp) for video_id, times, duration, stamp in found}
 
     def put(self, partition: int, stamp: int, rows: Mapping[int, tuple[int, int]], top: Top | None) -> None:
-        write = sql(self._before_put(partition))
+        write = sql(self._writing())
         with self._transaction("BEGIN IMMEDIATE") as connection:
             values = ((video_id, times, duration, stamp) for video_id, (times, duration) in sorted(rows.items()))
             connection.executemany(write.put_row, values)
@@ -128,7 +129,7 @@ class SqlitePlays(PlayVersions):
     ) -> None:
         stamp = stamp_of(checkpoint.epoch, checkpoint.next_offset)
         head = (encode_checkpoint(checkpoint), stamp, projection, topic, partition, stamp)
-        write = sql(self._before_save(partition))
+        write = sql(self._writing())
         with self._transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(write.put_part, (projection, partition, part, content, stamp))
             if connection.execute(write.move_head, head).rowcount == 0:

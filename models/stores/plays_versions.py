@@ -3,8 +3,8 @@ Versions of the plays: what both plays stores share.
 
 A version has tables of its own. The row that names the active one is a small value in a table without a version, and
 is changed by compare-and-swap. Without transactions, what holds the consumers during a switch is that they look at the
-row before every write: a batch that was looked at before the switch began holds records that the new version is
-brought past before it is read.
+row before every write: a write that begins before the look is too old holds records that were in the log by then, and
+the new version is brought past those before it is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from models.clock import Clock, SystemClock
 from models.errors import Fenced
 from models.stores.plays_heads import PlayHeads
-from models.stores.versions import Version, Versions, held
+from models.stores.versions import Lately, Version, Versions, held
 
 PROJECTION: Final = "plays"
 _decoder = msgspec.json.Decoder(Version)
@@ -33,8 +33,10 @@ class PlayVersions(PlayHeads, Versions):
 
     _at: int | None = None
     _watching = False
-    _looked: set[int] = set()  # noqa: RUF012 -- each store made by ``at`` has its own
     _clock: Clock = SystemClock()
+
+    def __init__(self) -> None:
+        self._lately = Lately()  # one for a store and all that are pinned from it
 
     @abstractmethod
     def _version_value(self) -> bytes | None:
@@ -46,13 +48,13 @@ class PlayVersions(PlayHeads, Versions):
 
     def at(self, projection: str, version: int) -> Self:  # noqa: ARG002 -- there is one projection here
         pinned = copy(self)
-        pinned._at, pinned._watching, pinned._looked = version, False, set()
+        pinned._at, pinned._watching = version, False
         return pinned
 
     def pinned(self) -> Self:
         if self._at is not None:
             return self
-        store = self.at(PROJECTION, self.version(PROJECTION).active)
+        store = self.at(PROJECTION, self._lately.fresh(self._row).active)
         store._watching = True
         return store
 
@@ -63,34 +65,26 @@ class PlayVersions(PlayHeads, Versions):
         stored = self._version_value()
         if _decode(stored) != seen or not self._swap_version_value(stored, msgspec.json.encode(to)):
             raise Fenced(f"the versions of {projection} were changed by somebody else")
+        self._lately.fresh(lambda: to)
+
+    def _row(self) -> Version:
+        return self.version(PROJECTION)
 
     def _reading(self) -> int:
-        return self._at or self.version(PROJECTION).active
+        return self._at or self._lately.get(self._row).active
 
     def _writing(self) -> int:
         """Raises Fenced when the active version is no longer the pinned one, and Unavailable during a switch."""
         if self._at is not None and not self._watching:
             return self._at
-        row = self.version(PROJECTION)
+        row = self._lately.get(self._row)
+        if row.switch_until or row.active != self._at:  # worth a question whether it still is so
+            row = self._lately.fresh(self._row)
         if self._at is not None and row.active != self._at:
             raise Fenced(f"plays are read from version {row.active} now, not from {self._at}")
         if row.switch_until:
             self._end_or_wait(row)
         return row.active
-
-    def _before_put(self, partition: int) -> int:
-        """``_writing`` for the rows of a batch; the checkpoint of the same batch need not look again."""
-        version = self._writing()
-        if self._watching:
-            self._looked.add(partition)
-        return version
-
-    def _before_save(self, partition: int) -> int:
-        """``_writing`` for a checkpoint."""
-        if self._at is not None and partition in self._looked:
-            self._looked.discard(partition)
-            return self._at
-        return self._writing()
 
     def _end_or_wait(self, row: Version) -> None:
         """A switch that took too long has died; ending it tells the one who began it, should it live."""

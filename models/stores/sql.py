@@ -29,6 +29,7 @@ class SqlStore(SqlReactions, SqlClicks, SqlDeadLetters, SqlCatalogue, SqlStores)
     """
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
+        super().__init__()
         self._database = Database(url, clock)
 
     def create(self) -> None:

@@ -118,7 +118,7 @@ class SqlPositions(SqlVersions, PositionStore):
 
     def positions(self, projection: str, topic: str) -> Mapping[int, Checkpoint]:
         def look(connection: Connection) -> Mapping[int, Checkpoint]:
-            name = named(projection, self._reading(connection, projection))
+            name = named(projection, self._read_lately(connection, projection))
             rows = connection.execute(_POSITIONS, {"of_projection": name, "of_topic": topic})
             return {row.partition_id: _checkpoint(row) for row in rows}
 

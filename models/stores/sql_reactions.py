@@ -117,7 +117,7 @@ class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
 
     def statuses(self, kind: Kind, pairs: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         def look(connection: Connection) -> dict[tuple[int, int], int]:
-            query = _statements(self._reading(connection, _PROJECTION)).kinds[kind].statuses
+            query = _statements(self._read_lately(connection, _PROJECTION)).kinds[kind].statuses
             rows = (row for piece in chunks(pairs, _PAIRS) for row in connection.execute(query, {"pairs": piece}))
             return {(row[0], row[1]): row[2] for row in rows}
 
@@ -125,7 +125,7 @@ class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
 
     def counts(self, ids: Collection[int]) -> Mapping[int, Counts]:
         def look(connection: Connection) -> dict[tuple[str, int], int]:
-            query = _statements(self._reading(connection, _PROJECTION)).counts
+            query = _statements(self._read_lately(connection, _PROJECTION)).counts
             rows = (row for piece in chunks(ids, _IDS) for row in connection.execute(query, {"ids": piece}))
             return {(row[0], row[1]): int(row[2]) for row in rows}
 

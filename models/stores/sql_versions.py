@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,7 +16,7 @@ from models.stores import sql_upsert
 from models.stores.port import Advance
 from models.stores.sql_contents import clicks_of, reactions_of
 from models.stores.sql_database import Database
-from models.stores.versions import Row, Version, Versions, held, named
+from models.stores.versions import Lately, Row, Version, Versions, held, named
 from models.tables import (
     consumer_offset,
     content_main,
@@ -50,6 +51,9 @@ class SqlVersions(Versions):
     _database: Database
     _pinned: Mapping[str, int] = MappingProxyType({})
 
+    def __init__(self) -> None:
+        self._lately: defaultdict[str, Lately] = defaultdict(Lately)
+
     def version(self, projection: str) -> Version:
         return self._database.read(lambda c: _version(c, projection))
 
@@ -63,6 +67,7 @@ class SqlVersions(Versions):
                 _exchange_clicks(connection, seen.active, to.active)
 
         self._database.write(put)
+        self._lately[projection].fresh(lambda: to)
 
     def make(self, projection: str, version: int) -> None:
         if projection == REACTIONS:
@@ -91,6 +96,11 @@ class SqlVersions(Versions):
     def _reading(self, connection: Connection, projection: str) -> int:
         """The version that this store reads."""
         return self._pinned.get(projection) or _version(connection, projection).active
+
+    def _read_lately(self, connection: Connection, projection: str) -> int:
+        """``_reading`` for what is asked for often."""
+        lately = self._lately[projection]
+        return self._pinned.get(projection) or lately.get(lambda: _version(connection, projection)).active
 
     def _step(self, connection: Connection, step: Advance) -> tuple[int, Advance]:
         """

@@ -5,18 +5,24 @@ A projection has one *active* version, which every read and every consumer uses 
 *built* beside it in tables of its own, and one *kept* after a switch, to go back to. The row that names them is kept in
 the store itself; changing its ``active`` is the switch. While a switch is under way no consumer moves the active
 version on, so that the new one can be brought to where the old one stands, or further, before anybody reads it.
+
+Reading that row for each read and each write would cost a question of its own each time, so what was seen of it serves
+for LEASE_SECONDS. Whoever changes it waits as long before going by the change.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Final, NamedTuple, Self
 
 import msgspec
 from msgspec import Struct
 
 from models.errors import Unavailable
+
+LEASE_SECONDS: Final = 0.1
 
 
 class Version(Struct, frozen=True, kw_only=True):
@@ -46,6 +52,25 @@ class Version(Struct, frozen=True, kw_only=True):
     def free(self) -> int:
         """A number that no version has had."""
         return max(self.active, self.building, self.kept) + 1
+
+
+class Lately:
+    """A row as it was at most LEASE_SECONDS ago. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[float, Version] = (0.0, Version())
+
+    def get(self, read: Callable[[], Version]) -> Version:
+        """The row, read anew when it is older."""
+        until, row = self._seen
+        return row if monotonic() < until else self.fresh(read)
+
+    def fresh(self, read: Callable[[], Version]) -> Version:
+        """The row, read now."""
+        until = monotonic() + LEASE_SECONDS  # from before the question: the answer may be as old as that
+        row = read()
+        self._seen = until, row
+        return row
 
 
 class Row(NamedTuple):

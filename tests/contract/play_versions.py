@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
 from models.clock import ManualClock
 from models.errors import Fenced, Unavailable
+from models.stores import versions
 from models.stores.plays_versions import PlayVersions
 from models.stores.port import PlayRow, Top
 from models.stores.versions import Row, Version
@@ -86,6 +88,29 @@ class PlayVersionsContract:
         owner.put(0, NEW, {1: (2, 30)}, None)  # who was switching has died
         with pytest.raises(Fenced):
             versioned.change(P, held, held.changed(active=2, switch_until=0))
+
+    def test_what_was_seen_of_the_row_serves_for_the_lease(
+        self, versioned: PlayVersions, make: Versioned, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = 1000.0
+        monkeypatch.setattr(versions, "monotonic", lambda: now)
+        _built(versioned)
+        with closing(make()) as elsewhere:
+            row = elsewhere.version(P)
+            owner = versioned.pinned()
+            held = row.changed(switch_until=versioned._clock.now_ms() + 5000)
+            elsewhere.change(P, row, held)
+            owner.put(0, NEW, {1: (2, 30)}, None)  # what holds it waits for the lease to end
+            now += versions.LEASE_SECONDS
+            with pytest.raises(Unavailable, match="is being switched"):
+                owner.put(0, NEW, {1: (2, 30)}, None)
+            assert versioned.rows([1]) == {1: PlayRow(2, 30, NEW)}
+            elsewhere.change(P, held, held.changed(active=2, kept=1, switch_until=0))
+            with pytest.raises(Fenced):
+                owner.save(P, TOPIC, 0, at(1), "a", b"")
+            now += versions.LEASE_SECONDS
+            assert versioned.rows([1]) == {}
+            versioned.pinned().put(0, NEW, {1: (2, 30)}, None)
 
     def test_contents_are_every_row(self, versioned: PlayVersions) -> None:
         versioned.put(0, NEW, {i: (i, i * 2) for i in range(1, 30)}, Top())

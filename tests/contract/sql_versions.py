@@ -9,6 +9,7 @@ import pytest
 
 from models.clock import ManualClock
 from models.errors import Fenced, Unavailable
+from models.stores import versions
 from models.stores.port import Counts, Film
 from models.stores.sql import SqlStore
 from models.stores.versions import Row, Version
@@ -82,6 +83,22 @@ class SqlVersionsContract:
         move(versioned)  # who was switching has died
         with pytest.raises(Fenced):
             versioned.change(projection, held, held.changed(active=2, switch_until=0))
+
+    def test_reads_go_by_what_was_seen_of_the_row_until_the_lease_ends(
+        self, versioned: SqlStore, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = 1000.0
+        monkeypatch.setattr(versions, "monotonic", lambda: now)
+        built = _built(versioned, R)
+        built.apply_reactions(step(0, 2), [reaction(1, 7, 1)])
+        with closing(SqlStore(url)) as elsewhere:
+            assert (position(elsewhere), elsewhere.counts([1])) == (0, {})
+            _switch(versioned, R)
+            assert (position(elsewhere), elsewhere.statuses("like", [(7, 1)])) == (0, {})
+            with pytest.raises(Fenced):
+                elsewhere.apply_reactions(step(0, 1), [reaction(2, 8, 1)])  # a write asks each time
+            now += versions.LEASE_SECONDS
+            assert (position(elsewhere), elsewhere.counts([1])) == (2, {1: Counts(1, 0)})
 
     def test_clicks_are_exchanged_by_the_switch_and_back(self, versioned: SqlStore) -> None:
         versioned.apply_clicks(view_step(0, 1), {1: 90})
