@@ -33,7 +33,7 @@ moment before the request is sent until the projection's position, read from its
 event; one like in six is also asked for by GET with its position, as a page does.
 """
 RATE: Final = 1_000
-WARM_UP: Final = 3.0
+WARM_UP: Final = 60.0
 PROJECTIONS: Final = {"reactions": events.REACTIONS, "plays": events.PLAYS, "views": events.VIEWS}
 
 
@@ -48,7 +48,7 @@ async def run(stage: Stage) -> Sequence[Table]:
         _watches(env) as watches,
     ):
         with contextlib.closing(Client(url)) as client:
-            await Mix(client).run(RATE // 2, WARM_UP)
+            await Mix(client).run(RATE, WARM_UP)
             mix, before = Mix(client), await _used(gateway_pid, consumer_pid, metrics)
             stage.note(f"{RATE} events/s for {seconds:.0f} s")
             await mix.run(RATE, seconds)

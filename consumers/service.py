@@ -27,7 +27,7 @@ from models.lag.sampler import Sampler, sinks_of
 from models.stores.port import PlayStores, SqlStores
 from models.topics import Topics
 
-THREADS: Final = 8
+THREADS: Final = 20
 
 
 async def serve(

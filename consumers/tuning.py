@@ -25,7 +25,7 @@ class Tuning:
 
     max_records: int = 1_000
     flush_records: int = 20_000
-    linger: float = 0.03
+    linger: float = 0.06
     gather: float = 0.25
     wait: float = 0.1
     budget: float = 10.0

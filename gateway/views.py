@@ -19,7 +19,7 @@ from gateway.showcase import Showcase
 from gateway.workers import Gatherer, Workers
 from models import events
 from models.errors import Unavailable
-from models.stores.port import Counts, Kind, PlayRow, PlayStores, SqlStores, Video
+from models.stores.port import Counts, PlayRow, PlayStores, SqlStores, Video
 
 TOPICS: Final = frozenset({events.VIEWS, events.REACTIONS, events.PLAYS})
 PLAYS_SECONDS: Final = 1.0
@@ -123,26 +123,23 @@ class Views:
             return None
 
     def _load(self, opened: list[Opened]) -> Mapping[Opened, Found]:
-        """Five queries for all who ask at once."""
+        """Two queries for all who ask at once."""
         ids = {o.video for o in opened}
-        videos, counts = self._sql.videos(ids), self._sql.counts(ids)
-        likes, collects = self._statuses("like", opened), self._statuses("collect", opened)
-        follows = self._statuses("follow", opened)
+        own = {(o.viewer, o.video) for o in opened if o.viewer}
+        owners = {(o.viewer, o.owner) for o in opened if o.viewer}
+        videos = self._sql.videos(ids)
+        states, counts = self._sql.states({"like": own, "collect": own, "follow": owners}, ids)
         return {
             o: Found(
                 videos[o.video],
                 counts.get(o.video, Counts()),
-                likes.get((o.viewer, o.video), 0),
-                collects.get((o.viewer, o.video), 0),
-                follows.get((o.viewer, o.owner), 0),
+                states["like"].get((o.viewer, o.video), 0),
+                states["collect"].get((o.viewer, o.video), 0),
+                states["follow"].get((o.viewer, o.owner), 0),
             )
             for o in opened
             if o.video in videos
         }
-
-    def _statuses(self, kind: Kind, opened: list[Opened]) -> Mapping[tuple[int, int], int]:
-        pairs = {(o.viewer, o.owner if kind == "follow" else o.video) for o in opened if o.viewer}
-        return self._sql.statuses(kind, pairs) if pairs else {}
 
 
 def _answer(found: Found, played: PlayRow | None) -> DetailAnswer:

@@ -23,6 +23,11 @@ class Head(NamedTuple):
     identity: Identity
 
 
+def are_of(count: int, heads: Mapping[int, Head]) -> bool:
+    """Whether these can be all heads there are: those of a log of ``count`` partitions, and of no other."""
+    return all(partition < count and head.identity.partitions == count for partition, head in heads.items())
+
+
 class PlayHeads(PlayStores):
     """
     Opens, lists and restarts positions.

@@ -19,9 +19,13 @@ from models.stores.deadletters import DeadLetter as DeadLetter  # of the port: s
 from models.stores.deadletters import DeadLetters as DeadLetters
 from models.stores.deadletters import Place as Place
 from models.stores.deadletters import ViewLetters as ViewLetters
+from models.stores.servers import About as About
+from models.stores.servers import Tables as Tables
 
 Kind: TypeAlias = Literal["like", "collect", "follow"]
 """The reactions; ``like`` and ``collect`` aim at a video, ``follow`` at a user."""
+Pair: TypeAlias = tuple[int, int]
+"""(user_id, target_id)"""
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -183,16 +187,23 @@ class Catalogue(ABC):
         """
 
 
+class States(NamedTuple):
+    statuses: Mapping[Kind, Mapping[Pair, int]]
+    counts: Mapping[int, Counts]
+
+
 class ReactionReader(ABC):
     """Reads what ReactionSink wrote."""
 
     @abstractmethod
-    def statuses(self, kind: Kind, pairs: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
-        """Status by (user_id, target_id); a pair without a row is absent. One query."""
+    def states(self, pairs: Mapping[Kind, Collection[Pair]], ids: Collection[int]) -> States:
+        """Statuses of the pairs, and counts by video id; what has no row is absent. One query."""
 
-    @abstractmethod
+    def statuses(self, kind: Kind, pairs: Collection[Pair]) -> Mapping[Pair, int]:
+        return self.states({kind: pairs}, ()).statuses[kind]
+
     def counts(self, ids: Collection[int]) -> Mapping[int, Counts]:
-        """Counts by video id; a video without any is absent."""
+        return self.states({}, ids).counts
 
 
 class PlayRow(NamedTuple):
@@ -256,37 +267,6 @@ class PlayStore(PositionStore):
 def stamp_of(epoch: int, next_offset: int) -> int:
     """The cell timestamp of a batch: larger for a later batch, and for any batch of a later epoch."""
     return epoch << 48 | next_offset
-
-
-class About(NamedTuple):
-    """What a server says of itself: its version, and its clock in milliseconds since 1970; None when it has none."""
-
-    version: str
-    now_ms: int | None = None
-
-
-class Tables(ABC):
-    """Creates what a store needs."""
-
-    @abstractmethod
-    def create(self) -> None:
-        """Create missing tables; those that exist are left as they are. Several processes may call it at once."""
-
-    def missing(self) -> Sequence[str]:
-        """Names of the tables that ``create`` would make, and of those of the active versions that are not there."""
-        return ()
-
-    @abstractmethod
-    def ping(self) -> None:
-        """Return when the server answers; raises Unavailable."""
-
-    def about(self) -> About:
-        """Who answers; raises Unavailable."""
-        return About("")
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give connections back."""
 
 
 class SqlStores(ReactionSink, ViewSink, DeadLetters, ViewLetters, Catalogue, ReactionReader, Tables):

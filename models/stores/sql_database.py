@@ -27,6 +27,8 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 TRIES: Final = 5
+LOST_SECONDS: Final = 1.0
+"""A read whose connection was found broken within so long is asked again: whoever waited longer has waited enough."""
 # Deadlock; lock wait timeout (rolls back the statement alone); MariaDB's "record has changed since last read"; and a
 # duplicate key, which only the inserts of two processes that took the same next number can meet.
 _AGAIN: Final = frozenset({1213, 1205, 1020, 1062})
@@ -60,12 +62,24 @@ class Database:
         self._url = make_url(url)
         self.clock = clock or SystemClock()
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = _sqlite(self._url) if self.is_sqlite else _server(self._url)
-        self._writer = self._engine.execution_options(playtrail_begin="BEGIN IMMEDIATE")
+        self._reader: Engine
+        self._writer: Engine
+        if self.is_sqlite:
+            self._reader = _sqlite(self._url)
+            self._writer = self._reader.execution_options(playtrail_begin="BEGIN IMMEDIATE")
+        else:
+            # A read is one statement and nothing else: half of the round trips of a transaction, and no ping before,
+            # since it can be asked again.
+            self._reader = _server(self._url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+            self._writer = _server(self._url, isolation_level="READ COMMITTED", pool_pre_ping=True)
 
     def read(self, work: Work[T]) -> T:
-        """What ``work`` returns, in a transaction that writes nothing. Raises Unavailable."""
-        return _in_transaction(self._engine, work)
+        """
+        What ``work`` returns, which writes nothing and may run several times. Raises Unavailable.
+
+        In SQLite all its statements see one state; on a server each sees what was committed before it.
+        """
+        return _in_transaction(self._reader, work, reads=True)
 
     def write(self, work: Work[T]) -> T:
         """
@@ -80,24 +94,24 @@ class Database:
         """Make missing tables and indexes; several processes may do so at once. Raises Unavailable."""
         if self.is_sqlite:
             with _translated():
-                _prepare_file(self._engine, self._url)
+                _prepare_file(self._writer, self._url)
         self.write(_create_tables)
 
     def close(self) -> None:
         """Give the connections back; the next use opens new ones."""
-        self._engine.dispose()
+        self._reader.dispose()
+        self._writer.dispose()
 
 
-def _server(url: URL) -> Engine:
+def _server(url: URL, **options: Any) -> Engine:
     arguments = {name: value for name, value in _SERVER.items() if name not in url.query}
     return create_engine(
         url,
         connect_args=arguments,
-        isolation_level="READ COMMITTED",
-        pool_pre_ping=True,
         pool_recycle=_RECYCLE_SECONDS,
         hide_parameters=True,
         **_POOL,
+        **options,
     )
 
 
@@ -163,13 +177,16 @@ def _create_index(connection: Connection, statement: CreateIndex) -> None:
             raise
 
 
-def _in_transaction(engine: Engine, work: Work[T]) -> T:
+def _in_transaction(engine: Engine, work: Work[T], *, reads: bool = False) -> T:
+    begun = time.monotonic()
     for attempt in range(TRIES):
         try:
             with engine.begin() as connection:
                 return work(connection)
         except exc.DBAPIError as error:
-            if _code(error) not in _AGAIN or attempt == TRIES - 1:
+            # All that idled are given up with one that was found broken, as after a restart of the server.
+            lost = reads and error.connection_invalidated and time.monotonic() - begun < LOST_SECONDS
+            if not (lost or _code(error) in _AGAIN) or attempt == TRIES - 1:
                 raise _ours(error) from error
         except exc.TimeoutError as error:
             raise Unavailable("sql", "every connection of the pool is in use") from error

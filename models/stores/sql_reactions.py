@@ -3,43 +3,63 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Dialect, Select, Table, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Dialect, Table
 
 from models.stores import sql_upsert
 from models.stores.chunks import chunks
-from models.stores.port import Advance, Counts, DeadLetter, Kind, Reaction, ReactionReader, ReactionSink
+from models.stores.port import (
+    Advance,
+    Counts,
+    DeadLetter,
+    Kind,
+    Pair,
+    Reaction,
+    ReactionReader,
+    ReactionSink,
+    States,
+)
 from models.stores.sql_database import Database
 from models.stores.sql_deadletters import belonging, keep
 from models.stores.sql_positions import SqlPositions, advance
 from models.tables import reaction_tables
 
 _OLD_ROWS: Final = 1000
-# SQLite takes 32,766 parameters a statement, two a pair.
-_PAIRS: Final = 16_000
-_IDS: Final = 10_000
+_COUNTED: Final = ("like", "collect")
+# SQLite unites 500 queries at most.
+_UNITED: Final = 16
 
 
 class _KindTable:
-    """The table of one kind and its statements, built once."""
+    """
+    The table of one kind and its statements, built once.
 
-    def __init__(self, table: Table, target: str) -> None:
-        user, aim = table.c.user_id, table.c[target]
-        of = tuple_(user, aim).in_(bindparam("pairs", expanding=True))
+    Pairs are text for the reason that sql_upsert.many has: the numbers of one cost 0.4 µs, as parameters 5.
+    """
+
+    def __init__(self, kind: Kind, table: Table, target: str) -> None:
         self.upsert = sql_upsert.newest(table, ["status", "updated_at"], guard="event_id")
-        self._old = f"SELECT user_id, {target}, status, event_id FROM {table.name} WHERE (user_id, {target}) IN ("  # noqa: S608
-        self.statuses: Select[*tuple[Any, ...]] = select(user, aim, table.c.status).where(of)
+        these = f"FROM {table.name} WHERE (user_id, {target}) IN ("
+        self._old = f"SELECT user_id, {target}, status, event_id {these}"
+        self._status = f"SELECT '{kind}', user_id, {target}, status {these}"
 
-    def old(self, connection: Connection, reactions: list[Reaction]) -> dict[tuple[int, int], tuple[int, str]]:
+    def old(self, connection: Connection, reactions: list[Reaction]) -> dict[Pair, tuple[int, str]]:
         """(status, event_id) of the rows that are there, by (user, target)."""
-        values = "VALUES " if connection.dialect.tuple_in_values else ""
-        pairs = ",".join(f"({r.user_id:d},{r.target_id:d})" for r in reactions)
-        # As text for the reason that sql_upsert.many has: the numbers of a pair cost 0.4 µs, as parameters 5.
-        rows = connection.exec_driver_sql(f"{self._old}{values}{pairs})")
+        pairs = _pairs(connection.dialect, ((r.user_id, r.target_id) for r in reactions))
+        rows = connection.exec_driver_sql(f"{self._old}{pairs})")
         return {(user, target): (status, event_id) for user, target, status, event_id in rows}
+
+    def status(self, dialect: Dialect, pairs: Iterable[Pair]) -> str:
+        """A query of rows (kind, user, target, status)."""
+        return f"{self._status}{_pairs(dialect, pairs)})"
+
+
+def _pairs(dialect: Dialect, pairs: Iterable[Pair]) -> str:
+    values = "VALUES " if dialect.tuple_in_values else ""
+    return values + ",".join(f"({user:d},{target:d})" for user, target in pairs)
 
 
 def _row(dialect: Dialect, of: Reaction) -> str:
@@ -55,17 +75,30 @@ class _Statements:
         tables = reaction_tables(version)
         # In the order in which every transaction goes through them.
         self.kinds: Mapping[Kind, _KindTable] = {
-            "collect": _KindTable(tables.collect, "content_id"),
-            "follow": _KindTable(tables.follow, "followee_id"),
-            "like": _KindTable(tables.like, "content_id"),
+            "collect": _KindTable("collect", tables.collect, "content_id"),
+            "follow": _KindTable("follow", tables.follow, "followee_id"),
+            "like": _KindTable("like", tables.like, "content_id"),
         }
         self.add = sql_upsert.add(tables.total, "total")
-        count = tables.total.c
-        self.counts: Select[*tuple[Any, ...]] = (
-            select(count.kind, count.target_id, func.sum(count.total))
-            .where(count.kind.in_(("like", "collect")), count.target_id.in_(bindparam("ids", expanding=True)))
-            .group_by(count.kind, count.target_id)
-        )
+        self._totals = tables.total.name
+
+    def states(self, dialect: Dialect, pairs: Mapping[Kind, Collection[Pair]], ids: Collection[int]) -> Iterator[str]:
+        """
+        Queries of rows (kind, user, target, status) and (``likes`` or ``collects``, 0, target, count).
+
+        One, unless there are thousands of pairs or ids.
+        """
+        asked = [
+            self.kinds[kind].status(dialect, piece) for kind, of in pairs.items() for piece in chunks(of, _OLD_ROWS)
+        ]
+        for piece in chunks(ids, _OLD_ROWS):
+            here = ",".join(f"{target:d}" for target in piece)
+            asked += [
+                f"SELECT '{kind}s', 0, target_id, SUM(total) FROM {self._totals} "  # noqa: S608 -- our names and numbers
+                f"WHERE kind = '{kind}' AND target_id IN ({here}) GROUP BY target_id"
+                for kind in _COUNTED
+            ]
+        return (" UNION ALL ".join(some) for some in chunks(asked, _UNITED))
 
 
 _statements = lru_cache(maxsize=8)(_Statements)
@@ -115,22 +148,17 @@ class SqlReactions(SqlPositions, ReactionSink, ReactionReader):
         rows = (f"('{kind}',{target:d},{partition:d},{change:d})" for kind, target, change in totals)
         statements.add.many(connection, rows)
 
-    def statuses(self, kind: Kind, pairs: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
-        def look(connection: Connection) -> dict[tuple[int, int], int]:
-            query = _statements(self._read_lately(connection, _PROJECTION)).kinds[kind].statuses
-            rows = (row for piece in chunks(pairs, _PAIRS) for row in connection.execute(query, {"pairs": piece}))
-            return {(row[0], row[1]): row[2] for row in rows}
+    def states(self, pairs: Mapping[Kind, Collection[Pair]], ids: Collection[int]) -> States:
+        def look(connection: Connection) -> dict[str, dict[Pair, int]]:
+            statements = _statements(self._read_lately(connection, _PROJECTION))
+            found: dict[str, dict[Pair, int]] = defaultdict(dict)
+            for query in statements.states(connection.dialect, pairs, ids):
+                for kind, user, target, value in connection.exec_driver_sql(query):
+                    found[kind][user, target] = int(value)
+            return found
 
-        return self._database.read(look) if pairs else {}
-
-    def counts(self, ids: Collection[int]) -> Mapping[int, Counts]:
-        def look(connection: Connection) -> dict[tuple[str, int], int]:
-            query = _statements(self._read_lately(connection, _PROJECTION)).counts
-            rows = (row for piece in chunks(ids, _IDS) for row in connection.execute(query, {"ids": piece}))
-            return {(row[0], row[1]): int(row[2]) for row in rows}
-
-        found = self._database.read(look) if ids else {}
-        return {
-            target: Counts(found.get(("like", target), 0), found.get(("collect", target), 0))
-            for target in {target for (_, target), total in found.items() if total}
-        }
+        found = self._database.read(look) if ids or any(pairs.values()) else {}
+        likes, collects = found.get("likes", {}), found.get("collects", {})
+        counted = {place for of in (likes, collects) for place, total in of.items() if total}
+        counts = {place[1]: Counts(likes.get(place, 0), collects.get(place, 0)) for place in counted}
+        return States({kind: found.get(kind, {}) for kind in pairs}, counts)

@@ -70,6 +70,22 @@ class SqlReactionsContract(SqlSuite):
         store.apply_reactions(step(9, 10), [reaction(10, 1, 7, status=0)])
         assert store.counts([7]) == {7: Counts(likes=2, collects=1)}
 
+    def test_several_kinds_and_the_counts_at_once(self, store: SqlStores) -> None:
+        opened(store)
+        store.apply_reactions(step(0, 9), [reaction(1, 1, 7), reaction(2, 2, 7, kind="collect"), reaction(3, 1, 9)])
+        found = store.states({"like": [(1, 7), (2, 7)], "collect": [(2, 7)], "follow": []}, [7, 8])
+        assert found.statuses == {"like": {(1, 7): 1}, "collect": {(2, 7): 1}, "follow": {}}
+        assert found.counts == {7: Counts(likes=1, collects=1)}
+
+    def test_thousands_asked_at_once_are_all_answered(self, store: SqlStores) -> None:
+        opened(store)
+        rows = [reaction(1, n, n, kind=kind) for n in (1, 17_000) for kind in ("like", "collect", "follow")]
+        store.apply_reactions(step(0, 9), rows)
+        everyone = [(n, n) for n in range(1, 17_001)]
+        found = store.states({"like": everyone, "follow": everyone}, range(1, 17_001))
+        assert found.statuses == {kind: {(1, 1): 1, (17_000, 17_000): 1} for kind in ("like", "follow")}
+        assert found.counts == {n: Counts(likes=1, collects=1) for n in (1, 17_000)}
+
     def test_nothing_asked_is_nothing_found(self, store: SqlStores) -> None:
         assert store.statuses("like", []) == {}
         assert store.counts([]) == {}

@@ -26,7 +26,7 @@ from models.eventlog.port import EventWriter, Record
 from models.eventlog.spool import Outbox
 from models.eventlog.sqlite import SqliteLog
 from models.stores.plays_sqlite import SqlitePlays
-from models.stores.port import Checkpoint, Film, Kind, PlayRow, Top, Video
+from models.stores.port import Checkpoint, Film, Kind, Pair, PlayRow, States, Top, Video
 from models.stores.sql import SqlStore
 
 SECRET = "a secret of the tests, 32 bytes or more"
@@ -43,9 +43,9 @@ class BreakableSql(SqlStore):
         if self.away:
             raise Unavailable("sql", "switched off by the test")
 
-    def statuses(self, kind: Kind, pairs: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
+    def states(self, pairs: Mapping[Kind, Collection[Pair]], ids: Collection[int]) -> States:
         self._there()
-        return super().statuses(kind, pairs)
+        return super().states(pairs, ids)
 
     def videos(self, ids: Collection[int]) -> Mapping[int, Video]:
         self._there()

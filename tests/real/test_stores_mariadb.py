@@ -169,7 +169,7 @@ def test_a_pool_without_a_free_connection_is_unavailable(
         applied = [pool.submit(wins, lambda: patient.apply_reactions(step(0, 1), [])) for _ in range(8)]
         until(lambda: waiting(mariadb) == 8)
         with pytest.raises(Unavailable, match="every connection of the pool is in use"):
-            patient.ping()
+            patient.apply_reactions(step(0, 1), [])
         foreign.rollback()
         assert sorted(future.result() for future in applied) == [False] * 7 + [True]
 

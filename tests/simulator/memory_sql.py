@@ -18,10 +18,12 @@ from models.stores.port import (
     DeadLetters,
     Film,
     Kind,
+    Pair,
     Place,
     Reaction,
     ReactionReader,
     ReactionSink,
+    States,
     ViewSink,
 )
 from tests.simulator.steps import Step, undisturbed
@@ -130,17 +132,15 @@ class MemorySql(ReactionSink, ViewSink, DeadLetters, ReactionReader):
         with self._step("count dead letters"), self.data.lock:
             return Counter(letter.projection for letter in self.data.letters.values())
 
-    def statuses(self, kind: Kind, pairs: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
-        with self._step("statuses"), self.data.lock:
-            return {pair: self.data.rows[kind, *pair].status for pair in pairs if (kind, *pair) in self.data.rows}
-
-    def counts(self, ids: Collection[int]) -> Mapping[int, Counts]:
-        with self._step("counts"), self.data.lock:
+    def states(self, pairs: Mapping[Kind, Collection[Pair]], ids: Collection[int]) -> States:
+        with self._step("states"), self.data.lock:
+            rows = self.data.rows
+            statuses = {k: {p: rows[k, *p].status for p in of if (k, *p) in rows} for k, of in pairs.items()}
             totals: Counter[tuple[str, int]] = Counter()
             for (kind, target, _), total in self.data.counts.items():
                 totals[kind, target] += total
         found = {target: Counts(totals["like", target], totals["collect", target]) for target in ids}
-        return {target: counts for target, counts in found.items() if any(counts)}
+        return States(statuses, {target: counts for target, counts in found.items() if any(counts)})
 
     def _begin(self, step: Advance, dead: Sequence[DeadLetter]) -> None:
         """Whatever can fail comes before anything is changed."""
