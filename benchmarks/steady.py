@@ -43,7 +43,11 @@ class Sent(NamedTuple):
 class Mix:
     """Sends the mix to a gateway; ``sent`` grows meanwhile."""
 
-    def __init__(self, client: Client) -> None:
+    SPAN: Final = 100_000
+    """Events of one mix at most: the next begins with views that no other had."""
+
+    def __init__(self, client: Client, first: int = 0) -> None:
+        self._first = first
         self.sent = Sent({events.REACTIONS: {}, events.PLAYS: {}}, {}, [], [], [])
         self._client, self._rng = client, random.Random(1)
         now = time.time_ns() // 1_000_000
@@ -57,7 +61,7 @@ class Mix:
             wait = begun + number / rate - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
-            task = asyncio.create_task(self._send(number))
+            task = asyncio.create_task(self._send(self._first + number))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         if tasks:

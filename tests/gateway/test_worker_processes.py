@@ -50,7 +50,11 @@ async def test_likes_through_both_are_counted_once_in_one_page(gateway: Process,
     assert set(await eventually(counted, "40 likes by two workers")) == {"0", "1"}
     assert sum((await samples(url, "playtrail_gateway_workers")).values()) == 2
     assert set(await samples(url, "playtrail_spool_events")) == {"0", "1"}
-    assert set(await samples(url, "kafka_partition_latest_offset")) == {"0"}
+
+    async def looked() -> set[str]:
+        return set(await samples(url, "kafka_partition_latest_offset"))
+
+    assert await eventually(looked, "a first look at the lag") == {"0"}
 
 
 async def test_a_worker_that_was_killed_is_started_again(gateway: Process, env: dict[str, str]) -> None:
