@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from threading import Lock
 from time import monotonic
 from typing import Final, NamedTuple, Self
 
@@ -59,6 +60,7 @@ class Lately:
 
     def __init__(self) -> None:
         self._seen: tuple[float, Version] = (0.0, Version())
+        self._lock = Lock()
 
     def get(self, read: Callable[[], Version]) -> Version:
         """The row, read anew when it is older."""
@@ -69,7 +71,9 @@ class Lately:
         """The row, read now."""
         until = monotonic() + LEASE_SECONDS  # from before the question: the answer may be as old as that
         row = read()
-        self._seen = until, row
+        with self._lock:
+            if row.changes >= self._seen[1].changes:  # else another thread has seen what came after it
+                self._seen = until, row
         return row
 
 
