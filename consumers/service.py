@@ -28,6 +28,7 @@ from models.stores.port import PlayStores, SqlStores
 from models.topics import Topics
 
 THREADS: Final = 20
+"""A flush takes one; more than the three topics have partitions, so that no store waits for another."""
 
 
 async def serve(

@@ -14,7 +14,7 @@ from consumers import parts, sessions
 from gateway import catalogue, plays, positions, statistics, workers
 from models import events
 from models.eventlog import kafka_subscription
-from models.stores import plays_hbase
+from models.stores import plays_hbase, sql_database
 from models.topics import load as load_topics
 
 COSTS = costs.load()
@@ -36,6 +36,8 @@ def test_what_is_assumed_of_the_code_is_what_the_code_has() -> None:
         "replication": topics[events.PLAYS].replication,
         "part_bytes": plays_hbase.PART_BYTES,
         "thrift_connections": workers.THREADS,
+        "sql_readers": sql_database.READERS,
+        "sql_writers": sql_database.WRITERS,
         "deltas": parts.MOST_DELTAS,
         "session_timeout": kafka_subscription.SESSION_MS / 1000,
         "top_reads": 1 / statistics.AHEAD_SECONDS,

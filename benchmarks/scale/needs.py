@@ -136,15 +136,20 @@ class Plan:
     def _connections(self) -> list[Need]:
         c = self.costs
         consumers = self.consumers + self.reactions_consumers + self.views_consumers
-        sql = (self.gateways + consumers) * c["sql_connections"]
-        thrift = self.gateways * c["thrift_connections"] + self.consumers * 2
+        sql = self.gateways * c["sql_readers"] + consumers * c["sql_writers"]
+        each = 2 * math.ceil(self.plays_partitions / self.consumers)
+        thrift = self.gateways * c["thrift_connections"] + self.consumers * each
         kafka = (self.gateways + consumers) * self.brokers
         everyone = f"{self.gateways:,} gateways + {consumers:,} consumers"
         return [
-            Need("connections to MySQL, at most", f"({everyone}) × {c['sql_connections']:g}", f"{sql:,.0f}"),
+            Need(
+                "connections to MySQL, at most",
+                f"{self.gateways:,} × {c['sql_readers']:g} + {consumers:,} × {c['sql_writers']:g}",
+                f"{sql:,.0f}",
+            ),
             Need(
                 "connections to Thrift, at most",
-                f"{self.gateways:,} × {c['thrift_connections']:g} + {self.consumers:,} × 2",
+                f"{self.gateways:,} × {c['thrift_connections']:g} + {self.consumers:,} × {each}, two a partition",
                 f"{thrift:,.0f}",
             ),
             Need("connections to Kafka", f"({everyone}) × {self.brokers} brokers", f"{kafka:,.0f}"),

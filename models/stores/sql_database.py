@@ -47,7 +47,10 @@ _SERVER: Final[dict[str, Any]] = {
 }
 _RECYCLE_SECONDS: Final = 10
 """Connections get no older: below wait_timeout, so that the server closes none that is about to be used."""
-_POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 0, "pool_timeout": 3}
+_POOL: Final[dict[str, Any]] = {"max_overflow": 0, "pool_timeout": 3}
+READERS: Final = 8
+WRITERS: Final = 20
+"""As many as the threads of a consumer process, or else a slow database would seem to be away to those without one."""
 
 
 class Database:
@@ -70,8 +73,10 @@ class Database:
         else:
             # A read is one statement and nothing else: half of the round trips of a transaction, and no ping before,
             # since it can be asked again.
-            self._reader = _server(self._url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
-            self._writer = _server(self._url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+            self._reader = _server(
+                self._url, pool_size=READERS, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
+            )
+            self._writer = _server(self._url, pool_size=WRITERS, isolation_level="READ COMMITTED", pool_pre_ping=True)
 
     def read(self, work: Work[T]) -> T:
         """
@@ -117,7 +122,7 @@ def _server(url: URL, **options: Any) -> Engine:
 
 def _sqlite(url: URL) -> Engine:
     """``?timeout=SECONDS`` in the URL is how long to wait for another process's lock; 5 by default."""
-    engine = create_engine(url, hide_parameters=True, **_POOL)
+    engine = create_engine(url, pool_size=WRITERS, hide_parameters=True, **_POOL)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from models.errors import Unavailable
 from models.stores.port import Counts, Film, SqlStores
 from models.stores.sql import SqlStore
+from models.stores.sql_database import WRITERS
 from tests.contract.sql_base import letter, opened, position, reaction, step, view_step, wins
 from tests.contract.sql_reactions import SqlReactionsContract
 from tests.contract.sql_stores import SqlStoresContract
@@ -165,13 +166,13 @@ def test_a_pool_without_a_free_connection_is_unavailable(
     mariadb_url: str, store: SqlStores, foreign: Foreign, mariadb: MariaDB
 ) -> None:
     foreign("SELECT 1 FROM consumer_offset FOR UPDATE")
-    with closing(SqlStore(waiting_for_locks(mariadb_url, 9))) as patient, ThreadPoolExecutor(8) as pool:
-        applied = [pool.submit(wins, lambda: patient.apply_reactions(step(0, 1), [])) for _ in range(8)]
-        until(lambda: waiting(mariadb) == 8)
+    with closing(SqlStore(waiting_for_locks(mariadb_url, 9))) as patient, ThreadPoolExecutor(WRITERS) as pool:
+        applied = [pool.submit(wins, lambda: patient.apply_reactions(step(0, 1), [])) for _ in range(WRITERS)]
+        until(lambda: waiting(mariadb) == WRITERS)
         with pytest.raises(Unavailable, match="every connection of the pool is in use"):
             patient.apply_reactions(step(0, 1), [])
         foreign.rollback()
-        assert sorted(future.result() for future in applied) == [False] * 7 + [True]
+        assert sorted(future.result() for future in applied) == [False] * (WRITERS - 1) + [True]
 
 
 @pytest.mark.parametrize(
