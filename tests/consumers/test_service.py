@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from consumers.service import serve
+from consumers.service import THREADS, serve
 from models import events
 from models.errors import InvalidSetting, Refused, Unavailable
 from models.eventlog.port import EventWriter
@@ -19,13 +19,18 @@ from models.eventlog.sqlite import SqliteLog
 from models.stores.plays_sqlite import SqlitePlays
 from models.stores.port import PlayRow
 from models.stores.sql import SqlStore
-from models.topics import PROJECTIONS, Topics
+from models.stores.sql_database import WRITERS
+from models.topics import PROJECTIONS, Topics, load
 from tests.consumers.acting import QUICK, until
 from tests.consumers.making import append, junk, message
 
 SESSION = "01890000-0000-7000-8000-000000000001"
 
 Start = Callable[..., contextlib.AbstractAsyncContextManager["Service"]]
+
+
+def test_each_partition_has_a_thread_and_each_thread_a_connection() -> None:
+    assert sum(topic.partitions for topic in load().by_name.values() if topic.projections) <= THREADS <= WRITERS
 
 
 class Service:

@@ -10,12 +10,14 @@ from typing import Any
 
 import pymysql
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from models.errors import Unavailable
-from models.stores.port import Counts, Film, SqlStores
+from models.stores.port import Counts, Film, Kind, Pair, SqlStores
 from models.stores.sql import SqlStore
 from models.stores.sql_database import WRITERS
+from models.stores.sql_reactions import _Statements
 from tests.contract.sql_base import letter, opened, position, reaction, step, view_step, wins
 from tests.contract.sql_reactions import SqlReactionsContract
 from tests.contract.sql_stores import SqlStoresContract
@@ -205,6 +207,25 @@ def test_rank_and_statuses_use_their_index(store: SqlStores, foreign: Foreign) -
     pairs = ", ".join(f"({n}, {n})" for n in range(1, 500))
     (look,) = foreign(f"EXPLAIN SELECT status FROM content_like WHERE (user_id, content_id) IN ({pairs})")
     assert (look[3], look[5]) == ("range", "PRIMARY")
+
+
+def test_states_and_counts_are_one_query_by_their_indexes(store: SqlStores, foreign: Foreign) -> None:
+    store.apply_reactions(step(0, 1), [reaction(1, n, n) for n in range(1, 5000)])
+    asked: dict[Kind, list[Pair]] = {kind: [(n, n) for n in range(1, 20)] for kind in ("like", "collect", "follow")}
+    queries = list(_Statements(1).states(create_engine("mysql+pymysql://").dialect, asked, range(1, 20)))
+    assert len(queries) == 1
+    foreign("ANALYZE TABLE content_like, content_collect, user_follow, reaction_count")
+    looks = [row for row in foreign("EXPLAIN " + queries[0]) if row[2] and not row[2].startswith("<")]
+    assert len(looks) == 5
+    large = [(row[3], row[5]) for row in looks if row[2] in ("content_like", "reaction_count")]
+    assert all(key == "PRIMARY" and kind in ("range", "ref") for kind, key in large), large
+
+    def selects() -> int:
+        return int(foreign("SHOW GLOBAL STATUS WHERE Variable_name = 'Com_select'")[0][1])
+
+    before = selects()
+    assert store.states(asked, range(1, 20)).counts[7] == Counts(likes=1)
+    assert selects() - before <= 2  # the row that names the version may be one
 
 
 def test_many_rows_are_few_statements(store: SqlStores, foreign: Foreign) -> None:
